@@ -1,0 +1,199 @@
+/// \file
+/// Structured concurrency: tasks that do not outlive their scope.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "coflow/async/detail/root.hpp"
+#include "coflow/core/config.hpp"
+#include "coflow/core/detail/pool.hpp"
+#include "coflow/core/error.hpp"
+#include "coflow/core/executor.hpp"
+#include "coflow/core/operation.hpp"
+#include "coflow/core/result.hpp"
+#include "coflow/core/task.hpp"
+
+namespace coflow::inline v0 {
+
+/// What a child's failure means to its siblings. A child fails by giving an error or by an exception.
+enum class on_failure {
+  cancel_siblings,  ///< the scope is cancelled; `join` gives the first failure
+  isolate,          ///< nobody else is touched; the failure is dropped
+};
+
+/// Runs any number of tasks side by side, on the executor that is current at the first `spawn`.
+///
+/// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not ended,
+/// and with them the waits they are in (law C6); a child may not destroy its own scope.
+class task_scope {
+ public:
+  explicit task_scope(on_failure policy = on_failure::cancel_siblings) noexcept : policy_(policy) {}
+  task_scope(const task_scope&) = delete;
+  task_scope& operator=(const task_scope&) = delete;
+  inline ~task_scope();
+
+  /// Starts `child` in a turn of the executor, never inline. Error: `error::no_executor`, and the task is destroyed.
+  /// Throws std::bad_alloc. In a scope that was cancelled the child runs with a stop request from the beginning.
+  template <class T>
+  result<void> spawn(task<T> child);
+
+  /// Tells all children to stop (law X0). They end in their own time; `join` waits for that.
+  inline void cancel() noexcept;
+
+  /// How many children have not ended.
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+  class join_operation;
+  /// Waits until no child is left. Gives success, or the first failure of a scope whose children fail together; an
+  /// exception of a child is thrown here. When the waiting task itself is stopped, the children are cancelled, `join` still
+  /// waits for them, and then gives `operation_canceled`. One join at a time.
+  [[nodiscard]] inline join_operation join() noexcept;
+
+ private:
+  class child_base;
+  template <class T>
+  class child;
+
+  inline void ended(std::error_code failure, std::exception_ptr thrown) noexcept;
+
+  detail::intrusive_list<child_base> children_;
+  std::size_t count_ = 0;
+  executor* home_ = nullptr;
+  join_operation* joining_ = nullptr;
+  std::exception_ptr thrown_;
+  std::error_code failure_;
+  on_failure policy_;
+  bool failed_ = false;
+  bool canceled_ = false;
+};
+
+/// What `task_scope::join` returns: gives a `result<void>`.
+class [[nodiscard]] task_scope::join_operation final : public operation {
+ public:
+  explicit join_operation(task_scope& scope) noexcept : scope_(scope) {}
+  join_operation(join_operation&& unbegun) noexcept : scope_(unbegun.scope_) {}
+  ~join_operation() {
+    if (scope_.joining_ == this) scope_.joining_ = nullptr;
+  }
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+    this->bind(awaiting);
+    if (this->stop_requested()) on_stop();
+    if (scope_.count_ == 0) return false;
+    COFLOW_ASSERT(scope_.joining_ == nullptr, "a task_scope is joined by one task at a time");
+    scope_.joining_ = this;
+    if (!stopped_) this->begin_wait();
+    return true;
+  }
+  [[nodiscard]] result<void> await_resume() {
+    scope_.failed_ = false;
+    if (std::exception_ptr thrown = std::exchange(scope_.thrown_, nullptr)) std::rethrow_exception(std::move(thrown));
+    if (const std::error_code failure = std::exchange(scope_.failure_, {})) return failure;
+    if (stopped_) return canceled();
+    return success;
+  }
+
+ private:
+  friend class task_scope;
+
+  void on_stop() noexcept override {
+    stopped_ = true;
+    scope_.cancel();
+  }
+  void run() noexcept override { this->resume(); }
+
+  task_scope& scope_;
+  bool stopped_ = false;
+};
+
+class task_scope::child_base : public detail::list_link {
+ public:
+  virtual void request_stop() noexcept = 0;
+  virtual void destroy() noexcept = 0;
+
+ protected:
+  child_base() noexcept {}
+  ~child_base() = default;
+};
+
+template <class T>
+class task_scope::child final : public detail::root<T>, public child_base, public detail::pooled {
+ public:
+  child(task_scope& scope, task<T> body) noexcept : detail::root<T>(std::move(body)), scope_(scope) {}
+  ~child() = default;
+
+  void request_stop() noexcept override { detail::root<T>::request_stop(); }
+  void destroy() noexcept override { delete this; }
+
+ private:
+  void on_end() noexcept override {
+    std::error_code failure;
+    std::exception_ptr thrown;
+    try {
+      if constexpr (requires(T& outcome) {
+                      { outcome.has_value() } -> std::convertible_to<bool>;
+                      { outcome.error() } -> std::convertible_to<std::error_code>;
+                    }) {
+        T outcome = this->take();
+        if (!outcome.has_value()) failure = outcome.error();
+      } else {
+        static_cast<void>(this->take());
+      }
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    task_scope& scope = scope_;
+    delete this;
+    scope.ended(failure, std::move(thrown));
+  }
+
+  task_scope& scope_;
+};
+
+inline task_scope::~task_scope() {
+  // A child's destructor may spawn or destroy others; take them one at a time.
+  while (!children_.empty()) children_.pop_front().destroy();
+}
+
+template <class T>
+result<void> task_scope::spawn(task<T> body) {
+  if (home_ == nullptr) home_ = executor::current();
+  if (home_ == nullptr) return error::no_executor;
+  auto* started = new child<T>(*this, std::move(body));
+  children_.push_back(*started);
+  ++count_;
+  if (canceled_) started->request_stop();
+  started->start(*home_);
+  return success;
+}
+
+inline void task_scope::cancel() noexcept {
+  canceled_ = true;
+  children_.for_each([](child_base& one) { one.request_stop(); });
+}
+
+inline task_scope::join_operation task_scope::join() noexcept { return join_operation(*this); }
+
+inline void task_scope::ended(std::error_code failure, std::exception_ptr thrown) noexcept {
+  --count_;
+  const bool failure_counts =
+      policy_ == on_failure::cancel_siblings && (thrown || (failure && !(canceled_ && failure == canceled())));
+  if (failure_counts && !std::exchange(failed_, true)) {
+    failure_ = failure;
+    thrown_ = std::move(thrown);
+    cancel();
+  }
+  if (count_ == 0 && joining_ != nullptr) {
+    join_operation& joined = *std::exchange(joining_, nullptr);
+    joined.end_wait();
+    home_->post(joined);
+  }
+}
+
+}  // namespace coflow::inline v0

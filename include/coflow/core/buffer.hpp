@@ -1,0 +1,178 @@
+/// \file
+/// Bytes that belong to exactly one holder at a time.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "coflow/core/detail/pool.hpp"
+
+namespace coflow::inline v0 {
+namespace detail {
+
+/// The header in front of a buffer's bytes; the bytes of an adopted string live in the string instead.
+struct buffer_block {
+  std::atomic<std::uint32_t> handles{1};
+  bool writable;
+  bool adopted;
+  std::size_t allocated;  // bytes asked of the pool, header included
+
+  buffer_block(std::size_t size, bool is_writable, bool is_adopted) noexcept
+      : writable(is_writable), adopted(is_adopted), allocated(size) {}
+  [[nodiscard]] std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+};
+
+struct adopted_block : buffer_block {
+  std::string text;
+  explicit adopted_block(std::string&& from) noexcept
+      : buffer_block(sizeof(adopted_block), false, true), text(std::move(from)) {}
+};
+
+// A sole owner pays a load. Out of line because the pool is a thread-local, whose address must not be cached in a
+// coroutine body.
+[[gnu::noinline]] inline void release_block(buffer_block* block) noexcept {
+  if (block->handles.load(std::memory_order_acquire) != 1 &&
+      block->handles.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    return;
+  const std::size_t size = block->allocated;
+  if (block->adopted)
+    static_cast<adopted_block*>(block)->~adopted_block();
+  else
+    block->~buffer_block();
+  pool_free(block, size);
+}
+
+}  // namespace detail
+
+/// A move-only handle on bytes in a pooled, reference-counted block.
+///
+/// A buffer that was moved from is empty. Handles made by `share` and `take_front` look at the same block; the block is
+/// freed with its last handle, on any thread, also after `main`. Because a buffer is move-only, bytes given to `write`
+/// cannot be reused by mistake (law W2), and bytes given by `read` belong to the caller alone (law R2).
+class buffer {
+ public:
+  /// An empty buffer; owns nothing.
+  buffer() noexcept {}
+
+  /// A copy of `text`. Throws std::bad_alloc.
+  explicit buffer(std::string_view text) : buffer(copy_of(text.data(), text.size())) {}
+
+  /// A copy of `bytes`. Throws std::bad_alloc.
+  explicit buffer(std::span<const std::byte> bytes) : buffer(copy_of(bytes.data(), bytes.size())) {}
+
+  /// Takes over a string without copying its characters. Throws std::bad_alloc.
+  [[nodiscard]] static buffer adopt(std::string text) {
+    if (text.empty()) return buffer();
+    auto* block = ::new (detail::pool_allocate(sizeof(detail::adopted_block))) detail::adopted_block(std::move(text));
+    return buffer(block, reinterpret_cast<std::byte*>(block->text.data()), block->text.size());
+  }
+
+  /// `size` bytes of unspecified content to be filled through `writable()`. Throws std::bad_alloc.
+  [[nodiscard]] static buffer allocate(std::size_t size) { return make(size, true); }
+
+  buffer(const buffer&) = delete;
+  buffer& operator=(const buffer&) = delete;
+  buffer(buffer&& other) noexcept
+      : block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  buffer& operator=(buffer&& other) noexcept {
+    buffer(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~buffer() {
+    if (block_ != nullptr) detail::release_block(block_);
+  }
+
+  [[nodiscard]] const std::byte* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+  /// The bytes; valid as long as any handle on them lives.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+
+  /// The bytes as characters; valid as long as any handle on them lives.
+  [[nodiscard]] std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
+
+  /// The bytes to write to, or an empty span where writing is not allowed: bytes are writable where `allocate` (or a
+  /// flow's read) made them and while their block has this one handle.
+  [[nodiscard]] std::span<std::byte> writable() noexcept {
+    if (block_ == nullptr || !block_->writable || block_->handles.load(std::memory_order_acquire) != 1) return {};
+    return {data_, size_};
+  }
+
+  /// Splits off the first `count` bytes (all of them if there are fewer) without copying; this buffer keeps the rest.
+  [[nodiscard]] buffer take_front(std::size_t count) noexcept {
+    if (count >= size_) return std::move(*this);
+    if (count == 0) return buffer();
+    buffer front = share();
+    front.size_ = count;
+    remove_prefix(count);
+    return front;
+  }
+
+  /// A second handle on the same bytes, for one payload and many peers.
+  [[nodiscard]] buffer share() const noexcept {
+    if (block_ != nullptr) block_->handles.fetch_add(1, std::memory_order_relaxed);
+    return buffer(block_, data_, size_);
+  }
+
+  /// Drops the first `count` bytes (all of them if there are fewer). Dropping the last byte releases the block.
+  void remove_prefix(std::size_t count) noexcept {
+    if (count >= size_) {
+      clear();
+      return;
+    }
+    data_ += count;
+    size_ -= count;
+  }
+
+  /// Drops the last `count` bytes (all of them if there are fewer). Dropping the last byte releases the block.
+  void remove_suffix(std::size_t count) noexcept {
+    if (count >= size_) {
+      clear();
+      return;
+    }
+    size_ -= count;
+  }
+
+  /// Makes the buffer empty and gives up its block.
+  void clear() noexcept { buffer().swap(*this); }
+
+  void swap(buffer& other) noexcept {
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+  friend void swap(buffer& a, buffer& b) noexcept { a.swap(b); }
+
+ private:
+  buffer(detail::buffer_block* block, std::byte* data, std::size_t size) noexcept
+      : block_(block), data_(data), size_(size) {}
+
+  [[nodiscard]] static buffer make(std::size_t size, bool writable) {
+    if (size == 0) return buffer();
+    if (size > PTRDIFF_MAX - sizeof(detail::buffer_block)) throw std::bad_alloc();
+    const std::size_t whole = sizeof(detail::buffer_block) + size;
+    auto* block = ::new (detail::pool_allocate(whole)) detail::buffer_block(whole, writable, false);
+    return buffer(block, block->bytes(), size);
+  }
+  [[nodiscard]] static buffer copy_of(const void* from, std::size_t size) {
+    buffer made = make(size, false);
+    if (size != 0) std::memcpy(made.data_, from, size);
+    return made;
+  }
+
+  detail::buffer_block* block_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace coflow::inline v0

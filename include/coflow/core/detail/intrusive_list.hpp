@@ -1,0 +1,102 @@
+/// \file
+/// A doubly linked list through its elements: O(1) removal without knowing the list, no allocation.
+#pragma once
+
+namespace coflow::inline v0 {
+namespace detail {
+
+/// A link of a list. It takes itself off its list when it dies.
+class list_link {
+ public:
+  list_link() noexcept {}
+  list_link(const list_link&) = delete;
+  list_link& operator=(const list_link&) = delete;
+
+  [[nodiscard]] bool linked() const noexcept { return next_ != nullptr; }
+
+  /// Takes this link off its list, if it is on one.
+  void unlink() noexcept {
+    if (next_ == nullptr) return;
+    previous_->next_ = next_;
+    next_->previous_ = previous_;
+    next_ = nullptr;
+  }
+
+  /// A chain through links that are on no list, for queues of another kind.
+  void chain(list_link* next) noexcept { previous_ = next; }
+  [[nodiscard]] list_link* chained() const noexcept { return previous_; }
+
+ protected:
+  ~list_link() { unlink(); }
+
+ private:
+  template <class T>
+  friend class intrusive_list;
+
+  list_link* next_ = nullptr;
+  list_link* previous_ = nullptr;
+};
+
+/// A first-in, first-out list of `T`, which derives from `list_link`. It does not own its elements.
+template <class T>
+class intrusive_list {
+ public:
+  intrusive_list() noexcept { reset(); }
+  intrusive_list(const intrusive_list&) = delete;
+  intrusive_list& operator=(const intrusive_list&) = delete;
+  ~intrusive_list() { clear(); }
+
+  [[nodiscard]] bool empty() const noexcept { return head_.next_ == &head_; }
+  [[nodiscard]] T& front() const noexcept { return static_cast<T&>(*head_.next_); }
+
+  void push_back(T& element) noexcept { insert(element, *head_.previous_, head_); }
+  void push_front(T& element) noexcept { insert(element, head_, *head_.next_); }
+
+  T& pop_front() noexcept {
+    T& element = front();
+    static_cast<list_link&>(element).unlink();
+    return element;
+  }
+
+  /// Moves all elements of `other` to the end of this list.
+  void splice_back(intrusive_list& other) noexcept {
+    if (other.empty()) return;
+    list_link& first = *other.head_.next_;
+    list_link& last = *other.head_.previous_;
+    other.reset();
+    head_.previous_->next_ = &first;
+    first.previous_ = head_.previous_;
+    last.next_ = &head_;
+    head_.previous_ = &last;
+  }
+
+  /// Takes all elements off.
+  void clear() noexcept {
+    while (!empty()) pop_front();
+  }
+
+  /// Calls `f(element)` for each element; `f` may not change the list.
+  template <class F>
+  void for_each(F&& f) const {
+    for (list_link* link = head_.next_; link != &head_; link = link->next_) f(static_cast<T&>(*link));
+  }
+
+ private:
+  class sentinel : public list_link {};
+
+  void reset() noexcept {
+    head_.next_ = &head_;
+    head_.previous_ = &head_;
+  }
+  static void insert(list_link& element, list_link& before, list_link& after) noexcept {
+    element.previous_ = &before;
+    element.next_ = &after;
+    before.next_ = &element;
+    after.previous_ = &element;
+  }
+
+  sentinel head_;
+};
+
+}  // namespace detail
+}  // namespace coflow::inline v0

@@ -1,0 +1,130 @@
+/// \file
+/// Memory for coroutine frames, buffers and control blocks: a bounded free list per thread.
+///
+/// A block goes to the pool of the thread that frees it. The pool itself is a trivially destructible thread-local, so
+/// that it may be used by destructors that run after the thread's other objects are gone; a separate guard returns
+/// what it holds when the thread ends. Under AddressSanitizer, or with COFLOW_NO_POOL (for valgrind), every call goes
+/// straight to operator new, so that nothing hides a use after free.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define COFLOW_NO_POOL 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(COFLOW_NO_POOL)
+#define COFLOW_NO_POOL 1
+#endif
+#endif
+
+namespace coflow::inline v0 {
+namespace detail {
+
+/// Size classes: multiples of 64 up to 1 KiB, then powers of two up to 256 KiB. Larger requests are not pooled.
+struct size_classes {
+  static constexpr std::size_t granule = 64;
+  static constexpr std::size_t small_limit = 1024;
+  static constexpr std::size_t small_count = small_limit / granule;
+  static constexpr std::size_t limit = 256 * 1024;
+  static constexpr std::size_t count = small_count + 8;
+
+  static constexpr std::size_t index(std::size_t size) noexcept {
+    if (size <= small_limit) return size == 0 ? 0 : (size - 1) / granule;
+    return small_count + static_cast<std::size_t>(std::bit_width(size - 1)) - 11;
+  }
+  static constexpr std::size_t size(std::size_t index) noexcept {
+    if (index < small_count) return (index + 1) * granule;
+    return std::size_t{2048} << (index - small_count);
+  }
+  /// How many free blocks of a class one thread keeps: 256 KiB of each small class, 512 KiB of each large one.
+  static constexpr std::uint16_t keep(std::size_t index) noexcept {
+    return static_cast<std::uint16_t>((index < small_count ? 256 * 1024 : 512 * 1024) / size(index));
+  }
+};
+
+struct pool {
+  struct free_block {
+    free_block* next;
+  };
+  free_block* heads[size_classes::count];
+  std::uint16_t counts[size_classes::count];
+  bool guarded;  // the guard exists: what is kept here will be returned
+  bool closed;   // the guard is gone: keep nothing any more
+
+  void drain() noexcept {
+    for (std::size_t i = 0; i < size_classes::count; ++i) {
+      while (free_block* block = heads[i]) {
+        heads[i] = block->next;
+        ::operator delete(static_cast<void*>(block));
+      }
+      counts[i] = 0;
+    }
+  }
+};
+
+inline thread_local constinit pool thread_pool{};
+
+struct pool_guard {
+  pool* guarded;
+  pool_guard() noexcept : guarded(&thread_pool) { guarded->guarded = true; }
+  pool_guard(const pool_guard&) = delete;
+  pool_guard& operator=(const pool_guard&) = delete;
+  ~pool_guard() {
+    guarded->drain();
+    guarded->closed = true;
+  }
+};
+
+[[gnu::noinline]] inline void guard_pool() noexcept { static thread_local pool_guard guard; }
+
+/// Gives `size` bytes (rounded up to its class), aligned for any object. Throws std::bad_alloc.
+[[nodiscard, gnu::noinline]] inline void* pool_allocate(std::size_t size) {
+#ifdef COFLOW_NO_POOL
+  return ::operator new(size);
+#else
+  if (size > size_classes::limit) return ::operator new(size);
+  const std::size_t index = size_classes::index(size);
+  pool& mine = thread_pool;
+  if (pool::free_block* block = mine.heads[index]) [[likely]] {
+    mine.heads[index] = block->next;
+    --mine.counts[index];
+    return block;
+  }
+  return ::operator new(size_classes::size(index));
+#endif
+}
+
+/// Takes back what `pool_allocate(size)` gave, on any thread.
+[[gnu::noinline]] inline void pool_free(void* memory, std::size_t size) noexcept {
+#ifdef COFLOW_NO_POOL
+  static_cast<void>(size);
+  ::operator delete(memory);
+#else
+  if (size <= size_classes::limit) {
+    const std::size_t index = size_classes::index(size);
+    pool& mine = thread_pool;
+    if (mine.counts[index] < size_classes::keep(index)) [[likely]] {
+      if (!mine.guarded) [[unlikely]]
+        guard_pool();
+      if (!mine.closed) [[likely]] {
+        mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
+        ++mine.counts[index];
+        return;
+      }
+    }
+  }
+  ::operator delete(memory);
+#endif
+}
+
+/// A base that puts objects of the derived class into the pool.
+struct pooled {
+  [[nodiscard]] static void* operator new(std::size_t size) { return pool_allocate(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { pool_free(memory, size); }
+};
+
+}  // namespace detail
+}  // namespace coflow::inline v0

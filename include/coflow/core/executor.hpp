@@ -1,0 +1,257 @@
+/// \file
+/// Where coroutines run: a ready queue, timers, a clock, and one thread at a time.
+///
+/// `event_loop` is the executor that sockets need. An application may derive its own for tasks, timers and flows without
+/// an operating system: it supplies `now` and `wake`, and calls `run_ready`, `expire_timers` and `next_deadline` from its
+/// own loop while an `executor::entry` makes it current.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "coflow/core/config.hpp"
+#include "coflow/core/detail/timer_heap.hpp"
+#include "coflow/core/node.hpp"
+
+namespace coflow::inline v0 {
+
+class executor;
+
+namespace detail {
+
+// Default visibility, so that several shared libraries agree on it; a function, because the address of a thread-local
+// must not be cached across a suspension.
+[[nodiscard, gnu::noinline, gnu::visibility("default")]] inline executor*& current_executor() noexcept {
+  static thread_local constinit executor* current = nullptr;
+  return current;
+}
+
+}  // namespace detail
+
+/// A node that an executor posts to itself when a deadline passes. It disarms itself when it dies.
+class timer : public node {
+ public:
+  [[nodiscard]] bool armed() const noexcept { return entry_.armed(); }
+
+  /// True if `run` was called because the executor is going away, not because the deadline has passed (law O4).
+  [[nodiscard]] bool abandoned() const noexcept { return abandoned_; }
+
+  /// Takes the timer back, also from the ready queue. Afterwards `run` is not called.
+  inline void disarm() noexcept;
+
+ protected:
+  timer() noexcept {}
+  ~timer() { disarm(); }
+
+ private:
+  friend class executor;
+
+  struct entry : detail::timer_entry {
+    explicit entry(timer& of) noexcept : owner(of) {}
+    timer& owner;
+  };
+
+  entry entry_{*this};
+  executor* executor_ = nullptr;
+  bool abandoned_ = false;
+};
+
+/// A queue of nodes that are run one after another, with timers. Destroying an executor completes everything that waits
+/// on it with `error::closed` and destroys the spawned tasks that do not end even then (law O4).
+class executor {
+ public:
+  using clock = std::chrono::steady_clock;
+  using duration = clock::duration;
+  using time_point = clock::time_point;
+
+  executor() noexcept {}
+  executor(const executor&) = delete;
+  executor& operator=(const executor&) = delete;
+
+  /// The executor that is running on this thread, or null.
+  [[nodiscard]] static executor* current() noexcept { return detail::current_executor(); }
+
+  /// The time on this executor's clock.
+  [[nodiscard]] virtual time_point now() const noexcept = 0;
+
+  /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing, and
+  /// may be called from any thread; from a foreign thread the node must live until it has run.
+  void post(node& work) noexcept {
+    if (current() == this)
+      ready_.push_back(work);
+    else
+      post_from_outside(work);
+  }
+
+  /// Arms `t` to be posted when the clock reaches `deadline`. On the executor's thread only.
+  void arm(timer& t, time_point deadline) noexcept {
+    t.disarm();
+    t.executor_ = this;
+    t.abandoned_ = finishing_;
+    if (finishing_)
+      ready_.push_back(t);
+    else
+      timers_.add(t.entry_, deadline.time_since_epoch().count());
+  }
+
+  /// True while the executor is being destroyed: nothing that would wait may begin.
+  [[nodiscard]] bool finishing() const noexcept { return finishing_; }
+
+  /// Takes one unit of what the running coroutine may do before it lets others run. False when it is used up; then an
+  /// operation queues itself even if it could complete at once.
+  [[nodiscard]] bool take_turn() noexcept {
+    if (turns_ == 0) return false;
+    --turns_;
+    return true;
+  }
+  /// Gives the coroutine that is resumed next a full allowance.
+  void renew_turns() noexcept { turns_ = turns_per_resumption; }
+
+  /// What a derived executor offers beyond this interface, for code that knows its type (descriptors: `event_loop`).
+  [[nodiscard]] void* extension() const noexcept { return extension_; }
+
+  /// Something outside the queues whose waiters must hear when the executor goes away.
+  class dependent : public detail::list_link {
+   public:
+    /// The executor is going away: complete what waits, by `post`. Called once, off the list.
+    virtual void on_executor_gone() noexcept = 0;
+
+   protected:
+    dependent() noexcept {}
+    ~dependent() = default;
+  };
+
+  /// Registers `who` for `on_executor_gone` until it dies or is unlinked.
+  void add_dependent(dependent& who) noexcept { dependents_.push_back(who); }
+
+  /// Registers a spawned task: told only after all other dependents, to destroy itself if it has not ended.
+  void add_root(dependent& who) noexcept { roots_.push_back(who); }
+
+  /// Makes an executor the current one of this thread for as long as the entry lives; entries nest.
+  class entry {
+   public:
+    explicit entry(executor& entered) noexcept : previous_(detail::current_executor()) {
+      detail::current_executor() = &entered;
+    }
+    entry(const entry&) = delete;
+    entry& operator=(const entry&) = delete;
+    ~entry() { detail::current_executor() = previous_; }
+
+   private:
+    executor* previous_;
+  };
+
+ protected:
+  explicit executor(void* extension) noexcept : extension_(extension) {}
+  ~executor() {
+    COFLOW_ASSERT(dependents_.empty() && roots_.empty() && timers_.empty(),
+                  "the destructor of a class derived from executor must call finish()");
+  }
+
+  /// Makes the executor's thread look at its queue soon. Called from foreign threads, once for the first of several posts.
+  virtual void wake() noexcept = 0;
+
+  /// Runs what was queued when it was called; what is queued meanwhile waits for the next call. Gives how many ran.
+  std::size_t run_ready() noexcept {
+    take_inbox();
+    detail::intrusive_list<node> batch;
+    batch.splice_back(ready_);
+    std::size_t ran = 0;
+    while (!batch.empty()) {
+      node& work = batch.pop_front();
+      renew_turns();
+      work.run();
+      ++ran;
+    }
+    return ran;
+  }
+
+  /// True if `run_ready` would find something.
+  [[nodiscard]] bool has_ready() const noexcept {
+    return !ready_.empty() || inbox_.load(std::memory_order_relaxed) != nullptr;
+  }
+
+  /// Posts every timer whose deadline is not after `time`.
+  void expire_timers(time_point time) noexcept {
+    while (!timers_.empty() && timers_.first().deadline() <= time.time_since_epoch().count()) post_first_timer();
+  }
+
+  /// The earliest deadline, if a timer is armed.
+  [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
+    if (timers_.empty()) return std::nullopt;
+    return time_point(duration(timers_.first().deadline()));
+  }
+
+  /// For the destructor of the most derived class, while `now` and `wake` still work: completes what waits, runs what
+  /// that makes ready, destroys the spawned tasks that are left.
+  void finish() noexcept {
+    if (finishing_) return;
+    const entry current(*this);
+    finishing_ = true;
+    while (!dependents_.empty()) dependents_.pop_front().on_executor_gone();
+    while (!timers_.empty()) {
+      static_cast<timer::entry&>(timers_.first()).owner.abandoned_ = true;
+      post_first_timer();
+    }
+    // A task that ignores what it is told could go on for ever; a thousand rounds is patience enough.
+    for (int round = 0; round < 1000 && has_ready(); ++round) {
+      run_ready();
+      while (!dependents_.empty()) dependents_.pop_front().on_executor_gone();
+    }
+    while (!roots_.empty()) roots_.pop_front().on_executor_gone();
+    take_inbox();
+    ready_.clear();
+  }
+
+ private:
+  static constexpr unsigned turns_per_resumption = 64;
+
+  void post_first_timer() noexcept {
+    auto& first = static_cast<timer::entry&>(timers_.first());
+    timers_.remove(first);
+    ready_.push_back(first.owner);
+  }
+
+  // The inbox is a stack through a field of the link that lists do not need yet; who finds it empty wakes the executor.
+  void post_from_outside(node& work) noexcept {
+    node* head = inbox_.load(std::memory_order_relaxed);
+    do {
+      work.chain(head);
+    } while (!inbox_.compare_exchange_weak(head, &work, std::memory_order_release, std::memory_order_relaxed));
+    if (head == nullptr) wake();
+  }
+  void take_inbox() noexcept {
+    if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
+    node* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    detail::intrusive_list<node> arrived;
+    while (newest != nullptr) {
+      node* next = static_cast<node*>(newest->chained());
+      arrived.push_front(*newest);
+      newest = next;
+    }
+    ready_.splice_back(arrived);
+  }
+
+  friend class timer;
+
+  void* extension_ = nullptr;
+  unsigned turns_ = turns_per_resumption;
+  bool finishing_ = false;
+  detail::intrusive_list<node> ready_;
+  detail::timer_heap timers_;
+  detail::intrusive_list<dependent> dependents_;
+  detail::intrusive_list<dependent> roots_;
+  std::atomic<node*> inbox_{nullptr};
+};
+
+inline void timer::disarm() noexcept {
+  if (entry_.armed())
+    executor_->timers_.remove(entry_);
+  else
+    unlink();
+}
+
+}  // namespace coflow::inline v0

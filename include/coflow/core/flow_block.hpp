@@ -1,0 +1,350 @@
+/// \file
+/// The control block of a flow: its two halves, its waiters, and every rule about them that needs no I/O.
+///
+/// A transport derives its control block from `flow_block`, supplies the few calls that move bytes, and returns the
+/// operations of flow_operations.hpp from its handle. The order of waiters (R8, W4), first verdicts (R4, W6), draining
+/// shutdowns (S3), prompt and never inline completion (O3, C3), torn writes (X2, X3) and cancellation (X0, X1) are here.
+#pragma once
+
+#include <cstdint>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include "coflow/core/config.hpp"
+#include "coflow/core/detail/reference.hpp"
+#include "coflow/core/error.hpp"
+#include "coflow/core/executor.hpp"
+#include "coflow/core/flow_operations.hpp"
+#include "coflow/core/half_state.hpp"
+
+namespace coflow::inline v0 {
+
+/// What one attempt to move bytes came to.
+enum class attempt {
+  done,     ///< the read has data, or the write is accepted whole
+  wait,     ///< nothing more to be had now; the transport will call `serve_*` or `call_*`
+  verdict,  ///< the half has just reached its end or its error: the state says which
+};
+
+/// The base of a transport's control block, by the curiously recurring template pattern. `Derived` supplies
+///
+///     std::error_code enter() noexcept;        // bind to the current executor; an error if there is none or another
+///     executor& home() noexcept;               // the executor it is bound to; called only after a successful enter()
+///     attempt try_read(buffer& data);          // may throw std::bad_alloc before any byte is consumed
+///     attempt try_write(writing_operation<Derived>& op) noexcept;     // from op.rest(), telling op.advance(n)
+///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
+///     void signal_end() noexcept;              // everything queued is out: tell the peer that the stream ends (S3)
+///     void release_transport(bool abort) noexcept;   // closed; `abort` if a clean end would be a lie (X3)
+///     void last_reference() noexcept;          // nobody holds the block any more
+///
+/// and reports verdicts to `state()` before it returns `attempt::verdict`. It belongs to one thread.
+template <class Derived>
+class flow_block {
+ public:
+  using reading = read_operation<Derived>;
+  using writing = writing_operation<Derived>;
+  using shutting = shutdown_operation<Derived>;
+
+  flow_block(const flow_block&) = delete;
+  flow_block& operator=(const flow_block&) = delete;
+
+  void retain() noexcept { ++references_; }
+  void release() noexcept {
+    if (--references_ == 0) self().last_reference();
+  }
+
+  [[nodiscard]] half_state& state() noexcept { return state_; }
+  [[nodiscard]] const half_state& state() const noexcept { return state_; }
+
+  /// Ends both halves now: waiters get `error::closed` by post, the transport is let go (laws C1 to C4).
+  void close() noexcept {
+    if (!state_.close()) return;
+    settle_readers();
+    settle_writers();
+    self().release_transport(state_.torn());
+  }
+
+  // ---- for the operations; true means: suspended
+
+  [[nodiscard]] bool start(reading& op) noexcept {
+    if (op.stop_requested()) return finish(op, canceled());
+    if (!state_.can_read()) return finish_by_verdict(op);
+    if (const std::error_code refused = self().enter()) return finish(op, refused);
+    if (readers_.idle()) {
+      if (self().home().take_turn()) {
+        if (attempt_read(op)) return false;
+        readers_.push(op);
+      } else {
+        readers_.push(op);
+        call(readers_);
+      }
+    } else {
+      readers_.push(op);
+    }
+    op.begin_wait();
+    return true;
+  }
+
+  [[nodiscard]] bool start(writing& op) noexcept {
+    if (op.stop_requested()) return finish(op, canceled());
+    if (!state_.can_write()) return finish(op, state_.write_verdict());
+    if (op.rest().empty()) return false;  // law W9
+    if (const std::error_code refused = self().enter()) return finish(op, refused);
+    if (writers_.idle()) {
+      if (self().home().take_turn()) {
+        if (attempt_write(op)) return false;
+        writers_.push(op);
+      } else {
+        writers_.push(op);
+        call(writers_);
+      }
+    } else {
+      writers_.push(op);
+    }
+    op.begin_wait();
+    return true;
+  }
+
+  [[nodiscard]] bool start(shutting& op) noexcept {
+    if (covers_read(op.mode_) && state_.shut_read()) {
+      settle_readers();
+      self().input_unwanted();
+    }
+    if (covers_write(op.mode_)) {
+      state_.drain_write();
+      if (writers_.idle()) finish_drain();
+    }
+    if (!covers_write(op.mode_) || state_.write_half() != half::draining || op.stop_requested() ||
+        self().enter() != std::error_code())
+      return false;
+    shutters_.push(op);
+    op.begin_wait();
+    return true;
+  }
+
+  [[nodiscard]] bool try_again(reading& op) noexcept {
+    readers_.answer(op);
+    if (!attempt_read(op)) {
+      readers_.put_back(op);
+      return false;
+    }
+    call(readers_);
+    return true;
+  }
+  [[nodiscard]] bool try_again(writing& op) noexcept {
+    writers_.answer(op);
+    if (!attempt_write(op)) {
+      writers_.put_back(op);
+      return false;
+    }
+    after_write();
+    return true;
+  }
+
+  void stop(reading& op) noexcept {
+    withdraw(op);
+    op.outcome_ = canceled();
+    settle(op);
+  }
+  void stop(writing& op) noexcept {
+    withdraw(op);
+    op.failure_ = canceled();
+    settle(op);
+  }
+  void stop(shutting& op) noexcept {
+    shutters_.remove(op);
+    settle(op);
+  }
+
+  // The operation's coroutine dies, or it is told to stop: it takes its wait back, and the next one has its chance.
+  void withdraw(reading& op) noexcept {
+    const bool was_called = op.phase_ == queued_operation::phase::called;
+    readers_.remove(op);
+    if (was_called) call(readers_);
+  }
+  void withdraw(writing& op) noexcept {
+    const bool queued = op.phase_ != queued_operation::phase::settled;
+    const bool was_called = op.phase_ == queued_operation::phase::called;
+    writers_.remove(op);
+    if (!queued) return;
+    if (op.begun_) {
+      state_.tear_write();
+      settle_writers();
+    } else if (writers_.idle()) {
+      finish_drain();
+    } else if (was_called) {
+      call(writers_);
+    }
+  }
+
+  // ---- for the transport
+
+  /// Something may have changed: the first waiting operation tries again in a turn of its own.
+  void call_reader() noexcept { call(readers_); }
+  void call_writer() noexcept { call(writers_); }
+
+  /// The same, but on the spot and resuming inline: for an executor's own turn only, with a reference held by the caller.
+  void serve_readers() noexcept {
+    while (queued_operation* first = readers_.first()) {
+      auto& op = static_cast<reading&>(*first);
+      if (!attempt_read(op)) return;
+      readers_.remove(op);
+      self().home().renew_turns();
+      op.resume();
+    }
+  }
+  void serve_writers() noexcept {
+    while (queued_operation* first = writers_.first()) {
+      auto& op = static_cast<writing&>(*first);
+      if (!attempt_write(op)) return;
+      writers_.remove(op);
+      after_write();
+      self().home().renew_turns();
+      op.resume();
+    }
+  }
+
+  [[nodiscard]] bool has_reader() const noexcept { return !readers_.idle(); }
+  [[nodiscard]] bool has_writer() const noexcept { return !writers_.idle(); }
+
+  /// Brings the waiters up to the state after a verdict that came from elsewhere (a reset seen by the other side).
+  void spread_verdict() noexcept {
+    if (!state_.can_read()) settle_readers();
+    if (!state_.can_transmit()) settle_writers();
+    if (state_.can_read() && state_.broken()) call(readers_);
+  }
+
+ protected:
+  flow_block() noexcept {}
+  ~flow_block() = default;
+
+ private:
+  Derived& self() noexcept { return static_cast<Derived&>(*this); }
+
+  void call(operation_queue& queue) noexcept {
+    if (queue.first() != nullptr) queue.call_first(self().home());
+  }
+
+  static bool finish(reading& op, std::error_code code) noexcept {
+    op.outcome_ = code;
+    return false;
+  }
+  static bool finish(writing& op, std::error_code code) noexcept {
+    op.failure_ = code;
+    return false;
+  }
+  bool finish_by_verdict(reading& op) noexcept {
+    if (const std::error_code code = state_.read_verdict())
+      op.outcome_ = code;
+    else
+      op.outcome_ = end_of_stream;
+    return false;
+  }
+
+  // True if the operation has its outcome.
+  bool attempt_read(reading& op) noexcept {
+    buffer data;
+    attempt came_to;
+    try {
+      came_to = self().try_read(data);
+    } catch (const std::bad_alloc&) {
+      op.out_of_memory_ = true;
+      return true;
+    }
+    if (came_to == attempt::wait) return false;
+    if (came_to == attempt::done) {
+      op.outcome_ = std::move(data);
+    } else {
+      finish_by_verdict(op);
+      spread_from(op);
+    }
+    return true;
+  }
+  bool attempt_write(writing& op) noexcept {
+    const attempt came_to = self().try_write(op);
+    if (came_to == attempt::wait) return false;
+    if (came_to == attempt::verdict) {
+      if (op.begun_) state_.mark_torn();
+      op.failure_ = state_.write_verdict();
+      spread_from(op);
+    }
+    return true;
+  }
+  // A verdict that `op`, which may still stand in its queue, has just met goes to all others.
+  void spread_from(queued_operation& op) noexcept {
+    op.unlink();
+    spread_verdict();
+  }
+
+  void after_write() noexcept {
+    if (writers_.idle())
+      finish_drain();
+    else if (state_.can_transmit())
+      call(writers_);
+  }
+  void finish_drain() noexcept {
+    if (state_.finish_drain()) self().signal_end();
+    if (state_.write_half() != half::draining) settle_shutters();
+  }
+
+  void settle(queued_operation& op) noexcept {
+    op.phase_ = queued_operation::phase::settled;
+    op.end_wait();
+    self().home().post(op);
+  }
+  void settle_readers() noexcept {
+    readers_.take_all([this](queued_operation& one) {
+      auto& op = static_cast<reading&>(one);
+      finish_by_verdict(op);
+      settle(op);
+    });
+  }
+  void settle_writers() noexcept {
+    writers_.take_all([this](queued_operation& one) {
+      auto& op = static_cast<writing&>(one);
+      if (op.begun_) state_.mark_torn();
+      op.failure_ = state_.write_verdict();
+      settle(op);
+    });
+    settle_shutters();
+  }
+  void settle_shutters() noexcept {
+    shutters_.take_all([this](queued_operation& one) { settle(one); });
+  }
+
+  half_state state_;
+  operation_queue readers_;
+  operation_queue writers_;
+  operation_queue shutters_;
+  std::uint32_t references_ = 1;
+};
+
+/// What a flow's handle holds: the owner's share of a control block, which closes the flow when it dies (law C6).
+template <class Block>
+class flow_handle {
+ public:
+  /// Takes over the reference that a new block is born with.
+  explicit flow_handle(Block* fresh) noexcept : block_(fresh) {}
+  flow_handle(flow_handle&& other) noexcept = default;
+  flow_handle& operator=(flow_handle&& other) noexcept {
+    flow_handle(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~flow_handle() {
+    if (block_) block_->close();
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(block_); }
+  [[nodiscard]] Block& operator*() const noexcept {
+    COFLOW_ASSERT(block_, "a flow that was moved from was used");
+    return *block_;
+  }
+  [[nodiscard]] Block* operator->() const noexcept { return &**this; }
+  void swap(flow_handle& other) noexcept { std::swap(block_, other.block_); }
+
+ private:
+  detail::reference<Block> block_;
+};
+
+}  // namespace coflow::inline v0

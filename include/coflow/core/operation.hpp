@@ -1,0 +1,55 @@
+/// \file
+/// The base of awaitable objects that wait for something: they live in the awaiting coroutine's frame.
+#pragma once
+
+#include <coroutine>
+
+#include "coflow/core/stop.hpp"
+
+namespace coflow::inline v0 {
+
+/// A wait of one coroutine. It allocates nothing: it is linked into whatever it waits for, and posted when that is over.
+///
+/// A derived class does its work in `await_suspend`, after `bind`: either it completes at once and returns false, or it
+/// calls `begin_wait`, links itself somewhere and returns true. Later `resume` goes on with the coroutine, from an
+/// executor's turn only (law O3). An operation that dies while it waits takes its wait back (law C6).
+class operation : public stop_target {
+ public:
+  operation(const operation&) = delete;
+  operation& operator=(const operation&) = delete;
+
+ protected:
+  operation() noexcept {}
+  ~operation() { end_wait(); }
+
+  /// Remembers the awaiting coroutine and the stop state that its promise hands on, if it does.
+  template <class Promise>
+  void bind(std::coroutine_handle<Promise> awaiting) noexcept {
+    waiting_ = awaiting;
+    stop_ = detail::stop_of(awaiting.promise());
+  }
+
+  /// True if the awaiting task has been told to stop (law X0: stop is a level).
+  [[nodiscard]] bool stop_requested() const noexcept { return stop_ != nullptr && stop_->stop_requested(); }
+
+  /// From here on a stop request reaches `on_stop`.
+  void begin_wait() noexcept {
+    if (stop_ != nullptr) stop_->attach(*this);
+  }
+  /// From here on a stop request passes this operation by.
+  void end_wait() noexcept {
+    if (stop_ != nullptr) stop_->detach(*this);
+  }
+
+  /// Goes on with the awaiting coroutine. The operation may be gone when this returns.
+  void resume() noexcept {
+    end_wait();
+    waiting_.resume();
+  }
+
+ private:
+  std::coroutine_handle<> waiting_;
+  stop_node* stop_ = nullptr;
+};
+
+}  // namespace coflow::inline v0

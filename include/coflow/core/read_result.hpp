@@ -1,0 +1,66 @@
+/// \file
+/// The outcome of a read: data, end of stream, or an error, in one flat value.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include "coflow/core/buffer.hpp"
+
+namespace coflow::inline v0 {
+
+/// The type of `end_of_stream`.
+struct end_of_stream_t {
+  explicit end_of_stream_t() = default;
+};
+
+/// Converts to a read result that says eof: `co_return coflow::end_of_stream;`
+inline constexpr end_of_stream_t end_of_stream{};
+
+/// What a read gives (law R1): data of one byte or more, eof, or an error. True when it holds data.
+template <class E>
+class [[nodiscard]] basic_read_result {
+ public:
+  using error_type = E;
+
+  /// End of stream.
+  basic_read_result() noexcept : kind_(kind::eof) {}
+  basic_read_result(end_of_stream_t) noexcept : kind_(kind::eof) {}  // NOLINT: conversion is the point
+
+  /// Data. An empty buffer is no data: who makes a read result answers for law R1.
+  basic_read_result(buffer data) noexcept : data_(std::move(data)), kind_(kind::data) {}  // NOLINT: conversion
+
+  /// An error, from anything that converts to `E`.
+  template <class U>
+    requires std::convertible_to<U&&, E>
+  basic_read_result(U&& error) : error_(std::forward<U>(error)), kind_(kind::error) {}  // NOLINT: conversion
+
+  [[nodiscard]] explicit operator bool() const noexcept { return kind_ == kind::data; }
+  [[nodiscard]] bool has_data() const noexcept { return kind_ == kind::data; }
+  [[nodiscard]] bool eof() const noexcept { return kind_ == kind::eof; }
+  [[nodiscard]] bool failed() const noexcept { return kind_ == kind::error; }
+
+  /// The data; an empty buffer on eof and error.
+  [[nodiscard]] buffer& operator*() & noexcept { return data_; }
+  [[nodiscard]] const buffer& operator*() const& noexcept { return data_; }
+  [[nodiscard]] buffer&& operator*() && noexcept { return std::move(data_); }
+  [[nodiscard]] buffer* operator->() noexcept { return &data_; }
+  [[nodiscard]] const buffer* operator->() const noexcept { return &data_; }
+
+  /// The error; a default-constructed `E` (an empty code) on data and eof.
+  [[nodiscard]] const E& error() const noexcept { return error_; }
+
+ private:
+  enum class kind : std::uint8_t { data, eof, error };
+
+  buffer data_;
+  E error_{};
+  kind kind_;
+};
+
+/// What the flows of this library give.
+using read_result = basic_read_result<std::error_code>;
+
+}  // namespace coflow::inline v0

@@ -1,0 +1,241 @@
+/// \file
+/// A value or an error, with the interface of `std::expected` (C++23) and an error code that converts to it.
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "coflow/core/detail/storage.hpp"
+
+namespace coflow::inline v0 {
+
+/// What `result::value` throws when there is no value and the error is no `std::error_code`.
+template <class E>
+class bad_result_access : public std::exception {
+ public:
+  explicit bad_result_access(E error) : error_(std::move(error)) {}
+  [[nodiscard]] const char* what() const noexcept override { return "the result holds an error"; }
+  [[nodiscard]] const E& error() const noexcept { return error_; }
+
+ private:
+  E error_;
+};
+
+/// Marks a value as an error where the two types could be mistaken for each other.
+template <class E>
+class unexpected {
+ public:
+  explicit unexpected(E error) : error_(std::move(error)) {}
+  [[nodiscard]] const E& error() const& noexcept { return error_; }
+  [[nodiscard]] E&& error() && noexcept { return std::move(error_); }
+
+ private:
+  E error_;
+};
+
+/// The type of `success`.
+struct success_t {
+  explicit success_t() = default;
+};
+
+/// Converts to a `result<void, E>` that holds no error: `co_return coflow::success;`
+inline constexpr success_t success{};
+
+template <class T, class E = std::error_code>
+class result;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_result = false;
+template <class T, class E>
+inline constexpr bool is_result<result<T, E>> = true;
+
+template <class E>
+[[noreturn]] void throw_error(const E& error) {
+  if constexpr (std::is_same_v<E, std::error_code>)
+    throw std::system_error(error);
+  else
+    throw bad_result_access<E>(error);
+}
+
+}  // namespace detail
+
+/// A `T` or an `E`. True when it holds the value.
+/// `*r` and `r->` need a value, `error()` needs an error (undefined otherwise, as with `std::expected`); `value()`
+/// checks and throws (`std::system_error` for error codes).
+template <class T, class E>
+class [[nodiscard]] result {
+  static_assert(std::is_object_v<T> && !std::is_same_v<T, E>, "use unexpected<E> and distinct types");
+
+ public:
+  using value_type = T;
+  using error_type = E;
+
+  result()
+    requires std::default_initializable<T>
+      : has_(true) {
+    detail::construct(value_);
+  }
+  template <class U = T>
+    requires(std::constructible_from<T, U &&> && !std::constructible_from<E, U &&> &&
+             !detail::is_result<std::remove_cvref_t<U>>)
+  result(U&& value) : has_(true) {  // NOLINT: conversion is the point
+    detail::construct(value_, std::forward<U>(value));
+  }
+  template <class U>
+    requires(std::constructible_from<E, U &&> && !std::constructible_from<T, U &&> &&
+             !detail::is_result<std::remove_cvref_t<U>>)
+  result(U&& error) : has_(false) {  // NOLINT: conversion is the point
+    detail::construct(error_, std::forward<U>(error));
+  }
+  template <class G>
+    requires std::constructible_from<E, G>
+  result(unexpected<G> error) : has_(false) {  // NOLINT: conversion is the point
+    detail::construct(error_, std::move(error).error());
+  }
+
+  result(const result& other)
+    requires(std::copy_constructible<T> && std::copy_constructible<E>)
+      : has_(other.has_) {
+    if (has_)
+      detail::construct(value_, other.value_);
+    else
+      detail::construct(error_, other.error_);
+  }
+  result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_constructible_v<E>)
+      : has_(other.has_) {
+    if (has_)
+      detail::construct(value_, std::move(other.value_));
+    else
+      detail::construct(error_, std::move(other.error_));
+  }
+  result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<T> &&
+                                           std::is_nothrow_move_constructible_v<E>) {
+    detail::destroy(*this);
+    return *detail::construct(*this, std::move(other));
+  }
+  ~result() {
+    if (has_)
+      detail::destroy(value_);
+    else
+      detail::destroy(error_);
+  }
+
+  [[nodiscard]] bool has_value() const noexcept { return has_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return has_; }
+
+  [[nodiscard]] T& operator*() & noexcept { return value_; }
+  [[nodiscard]] const T& operator*() const& noexcept { return value_; }
+  [[nodiscard]] T&& operator*() && noexcept { return std::move(value_); }
+  [[nodiscard]] T* operator->() noexcept { return __builtin_addressof(value_); }
+  [[nodiscard]] const T* operator->() const noexcept { return __builtin_addressof(value_); }
+
+  [[nodiscard]] T& value() & {
+    if (!has_) detail::throw_error(error_);
+    return value_;
+  }
+  [[nodiscard]] const T& value() const& {
+    if (!has_) detail::throw_error(error_);
+    return value_;
+  }
+  [[nodiscard]] T&& value() && {
+    if (!has_) detail::throw_error(error_);
+    return std::move(value_);
+  }
+
+  [[nodiscard]] E& error() & noexcept { return error_; }
+  [[nodiscard]] const E& error() const& noexcept { return error_; }
+  [[nodiscard]] E&& error() && noexcept { return std::move(error_); }
+
+  template <class U>
+  [[nodiscard]] T value_or(U&& fallback) const& {
+    if (has_) return value_;
+    return static_cast<T>(std::forward<U>(fallback));
+  }
+  template <class U>
+  [[nodiscard]] T value_or(U&& fallback) && {
+    if (has_) return std::move(value_);
+    return static_cast<T>(std::forward<U>(fallback));
+  }
+
+  /// `f(value)` (which gives a result) or the error.
+  template <class F>
+  auto and_then(F&& f) && -> std::invoke_result_t<F, T&&> {
+    if (!has_) return unexpected<E>(std::move(error_));
+    return std::forward<F>(f)(std::move(value_));
+  }
+  /// A result of `f(value)`, or the error.
+  template <class F>
+  auto transform(F&& f) && -> result<std::invoke_result_t<F, T&&>, E> {
+    if (!has_) return unexpected<E>(std::move(error_));
+    if constexpr (std::is_void_v<std::invoke_result_t<F, T&&>>) {
+      std::forward<F>(f)(std::move(value_));
+      return success;
+    } else {
+      return std::forward<F>(f)(std::move(value_));
+    }
+  }
+  /// The value, or `f(error)` (which gives a result of the same value type).
+  template <class F>
+  auto or_else(F&& f) && -> std::invoke_result_t<F, E&&> {
+    if (has_) return std::move(value_);
+    return std::forward<F>(f)(std::move(error_));
+  }
+
+ private:
+  union {
+    T value_;
+    E error_;
+  };
+  bool has_;
+};
+
+/// Success, or an `E`. True on success.
+template <class E>
+class [[nodiscard]] result<void, E> {
+ public:
+  using value_type = void;
+  using error_type = E;
+
+  result() noexcept : has_(true) {}
+  result(success_t) noexcept : has_(true) {}  // NOLINT: conversion is the point
+  template <class U>
+    requires(std::constructible_from<E, U &&> && !detail::is_result<std::remove_cvref_t<U>> &&
+             !std::same_as<std::remove_cvref_t<U>, success_t>)
+  result(U&& error) : error_(std::forward<U>(error)), has_(false) {}  // NOLINT: conversion is the point
+  template <class G>
+    requires std::constructible_from<E, G>
+  result(unexpected<G> error) : error_(std::move(error).error()), has_(false) {}  // NOLINT: conversion is the point
+
+  [[nodiscard]] bool has_value() const noexcept { return has_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return has_; }
+  void operator*() const noexcept {}
+  void value() const {
+    if (!has_) detail::throw_error(error_);
+  }
+
+  /// The error; a default-constructed `E` on success.
+  [[nodiscard]] const E& error() const& noexcept { return error_; }
+  [[nodiscard]] E&& error() && noexcept { return std::move(error_); }
+
+  template <class F>
+  auto and_then(F&& f) && -> std::invoke_result_t<F> {
+    if (!has_) return unexpected<E>(std::move(error_));
+    return std::forward<F>(f)();
+  }
+  template <class F>
+  auto or_else(F&& f) && -> std::invoke_result_t<F, E&&> {
+    if (has_) return success;
+    return std::forward<F>(f)(std::move(error_));
+  }
+
+ private:
+  E error_{};
+  bool has_;
+};
+
+}  // namespace coflow::inline v0

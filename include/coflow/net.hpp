@@ -1,0 +1,11 @@
+/// \file
+/// Flows of the operating system.
+#pragma once
+
+#include "coflow/net/endpoint.hpp"
+#include "coflow/net/event_loop.hpp"
+#include "coflow/net/run.hpp"
+#include "coflow/net/tcp_connect.hpp"
+#include "coflow/net/tcp_flow.hpp"
+#include "coflow/net/tcp_listener.hpp"
+#include "coflow/net/tcp_options.hpp"

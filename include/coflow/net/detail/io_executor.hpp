@@ -1,0 +1,154 @@
+/// \file
+/// An executor that also knows descriptors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "coflow/core/buffer.hpp"
+#include "coflow/core/error.hpp"
+#include "coflow/core/executor.hpp"
+#include "coflow/net/detail/reactor.hpp"
+
+namespace coflow::inline v0 {
+namespace detail {
+
+/// Something that waits for a descriptor to become free: a listener that has met EMFILE.
+class descriptor_hunger : public list_link {
+ public:
+  virtual void on_descriptor_freed() noexcept = 0;
+
+ protected:
+  descriptor_hunger() noexcept {}
+  ~descriptor_hunger() = default;
+};
+
+/// Room for the next receive; see `io_executor::read_space`.
+using read_space = std::span<std::byte>;
+
+class io_executor : public executor {
+ public:
+  /// The current executor of this thread if it is one that knows descriptors, else null.
+  [[nodiscard]] static io_executor* current_io() noexcept {
+    executor* running = current();
+    return running == nullptr ? nullptr : static_cast<io_executor*>(running->extension());
+  }
+
+  /// Binds `d` to this loop and watches it from now on.
+  [[nodiscard]] std::error_code attach(descriptor& d) noexcept {
+    if (finishing()) return error::closed;
+    const auto index = static_cast<std::size_t>(d.fd_);
+    if (index >= slots_.size()) {
+      try {
+        slots_.resize(index + 1 + index / 2);
+      } catch (const std::bad_alloc&) {
+        return std::make_error_code(std::errc::not_enough_memory);
+      }
+    }
+    slot& mine = slots_[index];
+    ++mine.generation;
+    if (const int status = reactor_->add(d.fd_, token(d.fd_, mine.generation), d); status < 0)
+      return from_system(-status);
+    mine.watched = &d;
+    d.loop_ = this;
+    return {};
+  }
+
+  /// The descriptor is about to be closed: nothing that is still reported for it reaches anybody.
+  void forget(descriptor& d) noexcept {
+    slots_[static_cast<std::size_t>(d.fd_)].watched = nullptr;
+    while (!hungry_.empty()) hungry_.pop_front().on_descriptor_freed();
+  }
+  /// The descriptor goes on living elsewhere.
+  void detach(descriptor& d) noexcept {
+    forget(d);
+    reactor_->remove(d.fd_);
+  }
+
+  void add_hungry(descriptor_hunger& who) noexcept { hungry_.push_back(who); }
+
+  /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop, so
+  /// that a waiting read holds no memory. Throws std::bad_alloc.
+  [[nodiscard]] read_space reading_space() {
+    if (scratch_.empty()) scratch_ = buffer::allocate(read_size);
+    return scratch_.writable();
+  }
+  /// The first `size` bytes of the reading space as a buffer of its own. A small read is copied out of the block, so that
+  /// whoever keeps it does not keep 64 KiB; a large one takes the block with it.
+  [[nodiscard]] buffer take_read(std::size_t size) noexcept {
+    if (size <= read_size / 8) {
+      try {
+        buffer copy = buffer::allocate(size);
+        std::memcpy(copy.writable().data(), scratch_.data(), size);
+        return copy;
+      } catch (const std::bad_alloc&) {  // the bytes are here already: give them away with their block
+      }
+    }
+    buffer whole = std::move(scratch_);
+    whole.remove_suffix(whole.size() - size);
+    return whole;
+  }
+
+ protected:
+  explicit io_executor(std::unique_ptr<reactor> r) noexcept
+      : executor(static_cast<io_executor*>(this)), reactor_(std::move(r)) {
+    add_dependent(farewell_);
+  }
+  ~io_executor() = default;
+
+  /// Waits for readiness up to `milliseconds` and runs what became ready. Gives minus an errno value if it cannot wait.
+  int poll_descriptors(int milliseconds) noexcept {
+    const int count = reactor_->wait(events_, milliseconds);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count > 0 ? count : 0); ++i) {
+      const ready_event& event = events_[i];
+      const auto index = static_cast<std::size_t>(event.token & 0xffffffffU);
+      const slot& found = slots_[index];
+      // A descriptor that was closed earlier in this batch, or whose number was reused, has another generation.
+      if (found.watched == nullptr || found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
+      renew_turns();
+      found.watched->on_ready(event.what);
+    }
+    return count < 0 ? count : 0;
+  }
+
+ private:
+  struct slot {
+    descriptor* watched = nullptr;
+    std::uint32_t generation = 0;
+  };
+
+  class farewell final : public dependent {
+   public:
+    explicit farewell(io_executor& of) noexcept : loop_(of) {}
+    void on_executor_gone() noexcept override {
+      for (std::size_t i = 0; i < loop_.slots_.size(); ++i) {
+        if (descriptor* watched = loop_.slots_[i].watched) watched->on_loop_gone();
+      }
+    }
+
+   private:
+    io_executor& loop_;
+  };
+
+  static constexpr std::size_t read_size = 64 * 1024 - sizeof(buffer_block);
+  static std::uint64_t token(int fd, std::uint32_t generation) noexcept {
+    return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
+  }
+
+  std::unique_ptr<reactor> reactor_;
+  std::vector<slot> slots_;
+  buffer scratch_;
+  intrusive_list<descriptor_hunger> hungry_;
+  farewell farewell_{*this};
+  ready_event events_[256];
+};
+
+}  // namespace detail
+}  // namespace coflow::inline v0

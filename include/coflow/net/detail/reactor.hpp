@@ -1,0 +1,69 @@
+/// \file
+/// The seam between the event loop and what tells it that descriptors are ready.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace coflow::inline v0 {
+namespace detail {
+
+/// What a descriptor may be ready for; combined with `|`.
+enum readiness : unsigned {
+  readable = 1,  // bytes, a connection to accept, or the end
+  writable = 2,  // room for bytes, or a connection established
+  ended = 4,     // the peer has ended its stream, or the connection is broken: read on to the end
+};
+
+class io_executor;
+
+/// A descriptor that an event loop watches. Its two flags say what it may be ready for: the owner clears one when a system
+/// call says that it would wait, and the loop sets it again. A level-triggered reactor asks only for what is clear, so that
+/// both kinds report a change once.
+class descriptor {
+ public:
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+
+  /// Some of `readiness` has come. Resumes coroutines; called by the loop only.
+  virtual void on_ready(unsigned what) noexcept = 0;
+  /// The loop goes away; see `executor::dependent`.
+  virtual void on_loop_gone() noexcept = 0;
+
+ protected:
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
+  ~descriptor() = default;
+
+  friend class io_executor;
+  friend class poll_reactor;
+
+  io_executor* loop_ = nullptr;
+  int fd_;
+  bool readable_ = true;
+  bool writable_ = true;
+};
+
+/// One report of a reactor. The token is what `add` was given.
+struct ready_event {
+  std::uint64_t token;
+  unsigned what;
+};
+
+/// Watches descriptors. Each is added once and reported when something changes, never polled for by an operation.
+class reactor {
+ public:
+  reactor() noexcept {}
+  reactor(const reactor&) = delete;
+  reactor& operator=(const reactor&) = delete;
+  virtual ~reactor() = default;
+
+  /// Begins to watch; gives 0 or minus an errno value.
+  [[nodiscard]] virtual int add(int fd, std::uint64_t token, const descriptor& watched) noexcept = 0;
+  /// Ends it. Needed where the descriptor goes on living; closing it ends the watch by itself.
+  virtual void remove(int fd) noexcept = 0;
+  /// Waits up to `milliseconds` (-1: for ever) and fills `events`; gives how many, 0 when interrupted.
+  [[nodiscard]] virtual int wait(std::span<ready_event> events, int milliseconds) noexcept = 0;
+};
+
+}  // namespace detail
+}  // namespace coflow::inline v0

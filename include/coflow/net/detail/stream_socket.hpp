@@ -1,0 +1,230 @@
+/// \file
+/// The control block of a connected stream socket.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include "coflow/core/detail/pool.hpp"
+#include "coflow/core/flow_block.hpp"
+#include "coflow/net/detail/io_executor.hpp"
+#include "coflow/net/detail/socket_address.hpp"
+#include "coflow/net/detail/system.hpp"
+
+namespace coflow::inline v0 {
+namespace detail {
+
+class stream_socket;
+
+/// Told when a connection attempt has been decided.
+class connect_waiter {
+ public:
+  virtual void on_decided() noexcept = 0;
+  virtual void on_closed() noexcept = 0;
+
+ protected:
+  ~connect_waiter() = default;
+};
+
+/// Reads and writes are tried at once while the socket may be ready, and otherwise wait for the loop's report. The socket is
+/// bound to the loop on which its first operation begins, so that a flow may be made anywhere and handed to a loop.
+class stream_socket final : public flow_block<stream_socket>, public descriptor, public pooled {
+ public:
+  /// Takes over `fd`. `own` says that no other process or handle shares the open socket.
+  stream_socket(int fd, bool own) noexcept : descriptor(fd), own_(own) {}
+
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] bool bound() const noexcept { return loop_ != nullptr; }
+
+  /// Hands the descriptor out; the flow is closed without touching the connection.
+  [[nodiscard]] int give_up() noexcept {
+    const int fd = fd_;
+    if (fd_ >= 0 && loop_ != nullptr) loop_->detach(*this);
+    fd_ = -1;
+    close();
+    return fd;
+  }
+  /// Makes the coming close a reset.
+  void break_off() noexcept {
+    state().mark_torn();
+    close();
+  }
+
+  [[nodiscard]] socket_address local() noexcept {
+    if (local_.family == address_family::none && fd_ >= 0) {
+      sys::kernel_address found;
+      if (sys::local_address(fd_, found) >= 0) local_ = found.value();
+    }
+    return local_;
+  }
+  [[nodiscard]] socket_address remote() noexcept {
+    if (remote_.family == address_family::none && fd_ >= 0) {
+      sys::kernel_address found;
+      if (sys::peer_address(fd_, found) >= 0) remote_ = found.value();
+    }
+    return remote_;
+  }
+  void set_remote(const socket_address& peer) noexcept { remote_ = peer; }
+
+  void set_connect_waiter(connect_waiter* waiter) noexcept { connecting_ = waiter; }
+
+  // ---- what flow_block asks of a transport
+
+  [[nodiscard]] std::error_code enter() noexcept {
+    if (loop_ != nullptr && loop_ == executor::current()) [[likely]]
+      return {};
+    return bind();
+  }
+  [[nodiscard]] executor& home() noexcept { return *loop_; }
+
+  [[nodiscard]] attempt try_read(buffer& data) {
+    if (!readable_ && !state().broken()) return attempt::wait;
+    for (;;) {
+      const read_space space = loop_->reading_space();
+      const std::ptrdiff_t got = sys::receive(fd_, space.data(), space.size());
+      if (got > 0) [[likely]] {
+        const auto size = static_cast<std::size_t>(got);
+        // A short read has drained the socket (epoll(7), question 9), unless an end follows the data.
+        if (size < space.size() && !ended_) readable_ = false;
+        data = loop_->take_read(size);
+        return attempt::done;
+      }
+      if (got == -EINTR) continue;
+      if (got == -EAGAIN) {
+        readable_ = false;
+        if (!state().broken()) return attempt::wait;
+        state().end_of_input();
+      } else if (got == 0) {
+        state().end_of_input();
+      } else {
+        state().fail_read(from_system(static_cast<int>(-got)));
+      }
+      return attempt::verdict;
+    }
+  }
+
+  [[nodiscard]] attempt try_write(writing_operation<stream_socket>& op) noexcept {
+    if (!writable_) return attempt::wait;
+    for (;;) {
+      const std::span<buffer> rest = op.rest();
+      if (rest.empty()) return attempt::done;
+      const std::ptrdiff_t sent =
+          rest.size() == 1 ? sys::send(fd_, rest.front().data(), rest.front().size()) : send_several(rest);
+      if (sent > 0) [[likely]] {
+        op.advance(static_cast<std::size_t>(sent));
+        continue;
+      }
+      if (sent == -EINTR) continue;
+      if (sent == -EAGAIN || sent == 0) {
+        writable_ = false;
+        return attempt::wait;
+      }
+      state().fail_write(from_system(static_cast<int>(-sent)));
+      return attempt::verdict;
+    }
+  }
+
+  void input_unwanted() noexcept {
+    if (!enter()) drop_input();
+  }
+  void signal_end() noexcept {
+    if (fd_ >= 0) sys::end_sending(fd_);
+  }
+  void release_transport(bool abort) noexcept {
+    if (connect_waiter* waiter = std::exchange(connecting_, nullptr)) waiter->on_closed();
+    if (fd_ < 0) return;
+    if (abort) sys::reset_on_close(fd_);
+    if (loop_ != nullptr) {
+      if (own_)
+        loop_->forget(*this);
+      else
+        loop_->detach(*this);
+    }
+    sys::close(std::exchange(fd_, -1));
+  }
+  void last_reference() noexcept { delete this; }
+
+ private:
+  void on_ready(unsigned what) noexcept override {
+    const reference<stream_socket> alive(*this);
+    if (connecting_ != nullptr) {
+      if ((what & (writable | ended)) != 0) std::exchange(connecting_, nullptr)->on_decided();
+      return;
+    }
+    if ((what & readiness::ended) != 0) ended_ = true;
+    if ((what & readiness::readable) != 0) {
+      readable_ = true;
+      if (state().read_half() == half::shut)
+        drop_input();
+      else
+        serve_readers();
+    }
+    if ((what & readiness::writable) != 0) {
+      writable_ = true;
+      serve_writers();
+    }
+  }
+  void on_loop_gone() noexcept override {
+    const reference<stream_socket> alive(*this);
+    close();
+    loop_ = nullptr;
+  }
+
+  [[nodiscard]] std::error_code bind() noexcept {
+    if (state().read_half() == half::closed) return error::closed;
+    io_executor* running = io_executor::current_io();
+    if (running == nullptr) return error::no_executor;
+    if (loop_ == nullptr) return running->attach(*this);
+    COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
+    return error::wrong_executor;
+  }
+
+  // The kernel would keep, and later deliver, what nobody will read (K1), and answer the close with a reset (K4).
+  void drop_input() noexcept {
+    while (readable_ && fd_ >= 0) {
+      const std::ptrdiff_t dropped = sys::discard(fd_);
+      if (dropped > 0 || dropped == -EINTR) continue;
+      readable_ = false;
+      if (dropped < 0 && dropped != -EAGAIN) {
+        state().fail_read(from_system(static_cast<int>(-dropped)));
+        spread_verdict();
+      }
+    }
+  }
+
+  [[nodiscard]] std::ptrdiff_t send_several(std::span<buffer> rest) noexcept {
+    std::array<iovec, 64> pieces;
+    std::size_t count = 0;
+    for (buffer& one : rest) {
+      if (one.empty()) continue;
+      if (count == pieces.size()) break;
+      pieces[count++] = iovec{const_cast<std::byte*>(one.data()), one.size()};
+    }
+    return sys::send(fd_, std::span(pieces).first(count));
+  }
+
+  bool own_;
+  bool ended_ = false;  // the loop has reported an end: a short read says nothing any more
+  connect_waiter* connecting_ = nullptr;
+  socket_address local_;
+  socket_address remote_;
+};
+
+/// A control block for a descriptor of the library's own; the descriptor is closed if there is no memory for it.
+[[nodiscard]] inline stream_socket* new_stream_socket(int fd) {
+  try {
+    return new stream_socket(fd, true);
+  } catch (const std::bad_alloc&) {
+    sys::close(fd);
+    throw;
+  }
+}
+
+}  // namespace detail
+}  // namespace coflow::inline v0

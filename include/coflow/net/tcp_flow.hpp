@@ -1,0 +1,124 @@
+/// \file
+/// A TCP connection as a flow.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include "coflow/core/flow.hpp"
+#include "coflow/core/flow_block.hpp"
+#include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/system.hpp"
+#include "coflow/net/endpoint.hpp"
+#include "coflow/net/tcp_options.hpp"
+
+namespace coflow::inline v0 {
+
+/// One TCP connection; made by `tcp_connect`, `tcp_listener::accept` or `adopt`.
+///
+/// The flow belongs to the event loop on which its first operation begins, and may be used on that loop's thread only.
+/// Operations live in the awaiting coroutine's frame: they allocate nothing, and a connection that waits holds no buffer.
+/// Every law of the contract holds.
+class tcp_flow {
+ public:
+  using error_type = std::error_code;
+  using write_error_type = std::error_code;
+  using read_operation = coflow::read_operation<detail::stream_socket>;
+  using write_operation = coflow::write_operation<detail::stream_socket>;
+  using writev_operation = coflow::writev_operation<detail::stream_socket>;
+  using shutdown_operation = coflow::shutdown_operation<detail::stream_socket>;
+  using close_operation = coflow::close_operation<detail::stream_socket>;
+
+  tcp_flow(tcp_flow&&) noexcept = default;
+  tcp_flow& operator=(tcp_flow&&) noexcept = default;
+  /// Closes the connection (law C6).
+  ~tcp_flow() = default;
+
+  /// Takes over a connected stream socket, which is made non-blocking. Error: `error::not_a_stream`, or what the system
+  /// says; the descriptor then stays the caller's.
+  [[nodiscard]] static result<tcp_flow> adopt(int descriptor) {
+    int type = 0;
+    if (const int status = detail::sys::get_option(descriptor, SOL_SOCKET, SO_TYPE, type); status < 0)
+      return status == -ENOTSOCK ? make_error_code(error::not_a_stream) : from_system(-status);
+    detail::sys::kernel_address peer;
+    const int connected = detail::sys::peer_address(descriptor, peer);
+    if (type != SOCK_STREAM || connected < 0) return error::not_a_stream;
+    if (const int status = detail::sys::set_non_blocking(descriptor); status < 0) return from_system(-status);
+    tcp_flow made(new detail::stream_socket(descriptor, false));
+    made.socket_->set_remote(peer.value());
+    return made;
+  }
+
+  /// Reads the next bytes of the stream.
+  /// Completes with data (1 byte or more, the caller's own), eof, or an error; the first eof or error is final.
+  /// Concurrency: reads are served in order, and independently of writes.
+  /// Cancellation: no byte is lost; the flow stays usable.
+  /// Errors: condition `disconnected` when the connection is gone; otherwise what the system said.
+  [[nodiscard]] read_operation read() noexcept { return read_operation(*socket_); }
+
+  /// Writes all of `bytes`. Success means that the kernel has accepted them (law W1).
+  /// Concurrency: writes go out whole and in order. Cancellation: see law X2.
+  /// Errors: `error::closed` after shutdown, close or the peer's leaving; otherwise what the system said; final.
+  [[nodiscard]] write_operation write(buffer bytes) noexcept { return write_operation(*socket_, std::move(bytes)); }
+
+  /// Writes all of `list` in order, like one write of it all. The array must live until the await ends.
+  [[nodiscard]] writev_operation writev(std::span<buffer> list) noexcept { return writev_operation(*socket_, list); }
+
+  /// Ends one half or both; the write half after the writes that are already queued. Never fails (laws S1 to S4).
+  [[nodiscard]] shutdown_operation shutdown(shutdown_mode mode) noexcept { return shutdown_operation(*socket_, mode); }
+
+  /// Ends both halves at once and gives the descriptor back; what was written and not yet sent may be lost when input was
+  /// left unread (fact K4), and after a torn write the peer gets a reset (law X3).
+  [[nodiscard]] close_operation close() noexcept { return close_operation(*socket_); }
+
+  /// Closes now, with a reset: the peer gets `connection_reset`, never eof.
+  void reset() noexcept { socket_->break_off(); }
+
+  /// Where this end is. The system is asked once; unspecified if that was only after the close.
+  [[nodiscard]] endpoint local_endpoint() const noexcept { return endpoint(socket_->local()); }
+  /// Where the other end is; also after the close.
+  [[nodiscard]] endpoint remote_endpoint() const noexcept { return endpoint(socket_->remote()); }
+
+  /// The descriptor, or -1 after the close. It stays the flow's.
+  [[nodiscard]] int native_handle() const noexcept { return socket_->fd(); }
+
+  /// Gives the descriptor (non-blocking) to the caller and closes the flow without touching the connection; operations
+  /// that are pending complete with `error::closed`. Gives -1 after the close.
+  [[nodiscard]] int release() noexcept { return socket_->give_up(); }
+
+  /// Small writes go out at once (TCP_NODELAY).
+  result<void> set_no_delay(bool on) noexcept { return set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
+
+  /// Probes a silent peer, or stops doing so.
+  result<void> set_keep_alive(const std::optional<keep_alive_options>& how) noexcept {
+    return outcome(detail::set_keep_alive(socket_->fd(), how));
+  }
+
+  /// Any integer socket option: `set_option(SOL_SOCKET, SO_RCVBUF, 65536)`. Error: what setsockopt(2) says.
+  result<void> set_option(int level, int name, int value) noexcept {
+    return outcome(detail::sys::set_option(socket_->fd(), level, name, value));
+  }
+  /// Reads an integer socket option. Error: what getsockopt(2) says.
+  [[nodiscard]] result<int> option(int level, int name) const noexcept {
+    int value = 0;
+    if (const int status = detail::sys::get_option(socket_->fd(), level, name, value); status < 0)
+      return from_system(-status);
+    return value;
+  }
+
+  /// For the library's own factories: takes over a fresh control block.
+  explicit tcp_flow(detail::stream_socket* fresh) noexcept : socket_(fresh) {}
+
+ private:
+  static result<void> outcome(int status) noexcept {
+    if (status < 0) return from_system(-status);
+    return success;
+  }
+
+  flow_handle<detail::stream_socket> socket_;
+};
+
+}  // namespace coflow::inline v0
