@@ -54,10 +54,10 @@ class spawned final : public root<T>, public executor::dependent, public pooled 
 
 }  // namespace detail
 
-/// Starts `body` on `on` and calls `on_done(task_outcome<T>)` there when it has ended. Never runs anything inline; may be
-/// called from any thread. The executor owns the task: if it is destroyed first, what the task waits for completes with
-/// `error::closed`, and a task that does not end even then is destroyed without a call. `on_done` must not throw. Throws
-/// std::bad_alloc.
+/// Starts `body` on `on` and calls `on_done(task_outcome<T>)` there when it has ended. Never runs anything inline; may
+/// be called from any thread. The executor owns the task: if it is destroyed first, what the task waits for completes
+/// with `error::closed`, and a task that does not end even then is destroyed without a call. `on_done` must not throw.
+/// Throws std::bad_alloc.
 template <class T, class OnDone>
   requires std::is_invocable_v<OnDone&, task_outcome<T>>
 void spawn(executor& on, task<T> body, OnDone on_done) {

@@ -27,8 +27,8 @@ enum class on_failure {
 
 /// Runs any number of tasks side by side, on the executor that is current at the first `spawn`.
 ///
-/// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not ended,
-/// and with them the waits they are in (law C6); a child may not destroy its own scope.
+/// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not
+/// ended, and with them the waits they are in (law C6); a child may not destroy its own scope.
 class task_scope {
  public:
   explicit task_scope(on_failure policy = on_failure::cancel_siblings) noexcept : policy_(policy) {}
@@ -49,8 +49,8 @@ class task_scope {
 
   class join_operation;
   /// Waits until no child is left. Gives success, or the first failure of a scope whose children fail together; an
-  /// exception of a child is thrown here. When the waiting task itself is stopped, the children are cancelled, `join` still
-  /// waits for them, and then gives `operation_canceled`. One join at a time.
+  /// exception of a child is thrown here. When the waiting task itself is stopped, the children are cancelled, `join`
+  /// still waits for them, and then gives `operation_canceled`. One join at a time.
   [[nodiscard]] inline join_operation join() noexcept;
 
  private:

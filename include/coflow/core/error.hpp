@@ -1,8 +1,8 @@
 /// \file
 /// What can go wrong on a flow, and the one table that says what a system error becomes.
 ///
-/// What coflow itself has to say is `coflow::error`; what the operating system said stays a `std::system_category` code,
-/// except for the three spellings of "closed" (`from_system`). A cancelled operation gives
+/// What coflow itself has to say is `coflow::error`; what the operating system said stays a `std::system_category`
+/// code, except for the three spellings of "closed" (`from_system`). A cancelled operation gives
 /// `std::errc::operation_canceled` (law X0). Generic code needs one test: `code == coflow::condition::disconnected`.
 #pragma once
 
@@ -112,9 +112,7 @@ class condition_category final : public std::error_category {
 }
 
 /// The code of a cancelled operation (law X0).
-[[nodiscard]] inline std::error_code canceled() noexcept {
-  return std::make_error_code(std::errc::operation_canceled);
-}
+[[nodiscard]] inline std::error_code canceled() noexcept { return std::make_error_code(std::errc::operation_canceled); }
 
 }  // namespace coflow::inline v0
 

@@ -1,9 +1,9 @@
 /// \file
 /// Where coroutines run: a ready queue, timers, a clock, and one thread at a time.
 ///
-/// `event_loop` is the executor that sockets need. An application may derive its own for tasks, timers and flows without
-/// an operating system: it supplies `now` and `wake`, and calls `run_ready`, `expire_timers` and `next_deadline` from its
-/// own loop while an `executor::entry` makes it current.
+/// `event_loop` is the executor that sockets need. An application may derive its own for tasks, timers and flows
+/// without an operating system: it supplies `now` and `wake`, and calls `run_ready`, `expire_timers` and
+/// `next_deadline` from its own loop while an `executor::entry` makes it current.
 #pragma once
 
 #include <atomic>
@@ -77,8 +77,8 @@ class executor {
   /// The time on this executor's clock.
   [[nodiscard]] virtual time_point now() const noexcept = 0;
 
-  /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing, and
-  /// may be called from any thread; from a foreign thread the node must live until it has run.
+  /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing,
+  /// and may be called from any thread; from a foreign thread the node must live until it has run.
   void post(node& work) noexcept {
     if (current() == this)
       ready_.push_back(work);
@@ -151,7 +151,8 @@ class executor {
                   "the destructor of a class derived from executor must call finish()");
   }
 
-  /// Makes the executor's thread look at its queue soon. Called from foreign threads, once for the first of several posts.
+  /// Makes the executor's thread look at its queue soon. Called from foreign threads, once for the first of several
+  /// posts.
   virtual void wake() noexcept = 0;
 
   /// Runs what was queued when it was called; what is queued meanwhile waits for the next call. Gives how many ran.

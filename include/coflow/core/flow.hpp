@@ -30,7 +30,8 @@ concept has_read = requires(F& flow) {
   { flow.read() } -> awaitable_of<basic_read_result<typename F::error_type>>;
 };
 
-/// `flow.write(buffer)`: awaitable, takes the buffer by value, gives a `result<void, F::write_error_type>` (laws W1 to W10).
+/// `flow.write(buffer)`: awaitable, takes the buffer by value, gives a `result<void, F::write_error_type>` (laws W1 to
+/// W10).
 template <class F>
 concept has_write = requires(F& flow, buffer bytes) {
   { flow.write(std::move(bytes)) } -> awaitable_of<result<void, typename F::write_error_type>>;
@@ -72,7 +73,8 @@ concept SystemFlow = Flow<F> && std::convertible_to<typename F::error_type, std:
 template <class F>
 consteval bool check_flow_shape() {
   static_assert(std::movable<F>, "a Flow must be movable");
-  static_assert(has_error_types<F>, "a Flow names its error types: using error_type = ...; using write_error_type = ...;");
+  static_assert(has_error_types<F>,
+                "a Flow names its error types: using error_type = ...; using write_error_type = ...;");
   if constexpr (has_error_types<F>) {
     static_assert(has_read<F>, "a Flow has read(), an awaitable of basic_read_result<error_type>");
     static_assert(has_write<F>, "a Flow has write(buffer), an awaitable of result<void, write_error_type>");

@@ -3,7 +3,8 @@
 ///
 /// A transport derives its control block from `flow_block`, supplies the few calls that move bytes, and returns the
 /// operations of flow_operations.hpp from its handle. The order of waiters (R8, W4), first verdicts (R4, W6), draining
-/// shutdowns (S3), prompt and never inline completion (O3, C3), torn writes (X2, X3) and cancellation (X0, X1) are here.
+/// shutdowns (S3), prompt and never inline completion (O3, C3), torn writes (X2, X3) and cancellation (X0, X1) are
+/// here.
 #pragma once
 
 #include <cstdint>
@@ -184,7 +185,8 @@ class flow_block {
   void call_reader() noexcept { call(readers_); }
   void call_writer() noexcept { call(writers_); }
 
-  /// The same, but on the spot and resuming inline: for an executor's own turn only, with a reference held by the caller.
+  /// The same, but on the spot and resuming inline: for an executor's own turn only, with a reference held by the
+  /// caller.
   void serve_readers() noexcept {
     while (queued_operation* first = readers_.first()) {
       auto& op = static_cast<reading&>(*first);

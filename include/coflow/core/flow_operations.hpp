@@ -1,7 +1,7 @@
 /// \file
-/// The operation objects of a flow that is built on `flow_block`: what `read`, `write`, `writev`, `shutdown` and `close`
-/// return. They live in the awaiting coroutine's frame and own a share of the flow's control block, so that the flow may
-/// be moved or destroyed while they are pending (law O2). Each begins when it is awaited (law O1).
+/// The operation objects of a flow that is built on `flow_block`: what `read`, `write`, `writev`, `shutdown` and
+/// `close` return. They live in the awaiting coroutine's frame and own a share of the flow's control block, so that the
+/// flow may be moved or destroyed while they are pending (law O2). Each begins when it is awaited (law O1).
 #pragma once
 
 #include <coroutine>
@@ -201,8 +201,8 @@ class writing_operation : public queued_operation {
 };
 
 /// What `flow.write(buffer)` returns: gives a `result<void>`.
-/// Cancellation: a write that has sent nothing leaves the flow usable; one that has sent a part ends the write half with
-/// `error::torn_write` (law X2).
+/// Cancellation: a write that has sent nothing leaves the flow usable; one that has sent a part ends the write half
+/// with `error::torn_write` (law X2).
 template <class Block>
 class [[nodiscard]] write_operation final : public writing_operation<Block> {
  public:
@@ -241,14 +241,13 @@ class [[nodiscard]] writev_operation final : public writing_operation<Block> {
   std::span<buffer> list_;
 };
 
-/// What `flow.shutdown(mode)` returns: gives nothing and never fails (law S1). It waits while queued writes go out; a stop
-/// ends that wait, not the shutdown (law X0).
+/// What `flow.shutdown(mode)` returns: gives nothing and never fails (law S1). It waits while queued writes go out; a
+/// stop ends that wait, not the shutdown (law X0).
 template <class Block>
 class [[nodiscard]] shutdown_operation final : public queued_operation {
  public:
   shutdown_operation(Block& block, shutdown_mode mode) noexcept : block_(block), mode_(mode) {}
-  shutdown_operation(shutdown_operation&& unbegun) noexcept
-      : block_(std::move(unbegun.block_)), mode_(unbegun.mode_) {}
+  shutdown_operation(shutdown_operation&& unbegun) noexcept : block_(std::move(unbegun.block_)), mode_(unbegun.mode_) {}
   ~shutdown_operation() {
     if (phase_ != phase::idle) this->unlink();
   }

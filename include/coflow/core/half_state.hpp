@@ -54,9 +54,7 @@ class half_state {
 
   /// True if the write half met an error that ended the whole connection: reads deliver what is there, and where the
   /// input then runs dry or ends, that error is the verdict (facts K2, K3).
-  [[nodiscard]] bool broken() const noexcept {
-    return write_ == half::failed && detail::ends_connection(write_error_);
-  }
+  [[nodiscard]] bool broken() const noexcept { return write_ == half::failed && detail::ends_connection(write_error_); }
 
   /// The stream may not end cleanly any more: a write was given up after a part of it had gone out (law X3).
   [[nodiscard]] bool torn() const noexcept { return torn_; }

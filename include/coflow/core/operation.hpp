@@ -8,7 +8,8 @@
 
 namespace coflow::inline v0 {
 
-/// A wait of one coroutine. It allocates nothing: it is linked into whatever it waits for, and posted when that is over.
+/// A wait of one coroutine. It allocates nothing: it is linked into whatever it waits for, and posted when that is
+/// over.
 ///
 /// A derived class does its work in `await_suspend`, after `bind`: either it completes at once and returns false, or it
 /// calls `begin_wait`, links itself somewhere and returns true. Later `resume` goes on with the coroutine, from an

@@ -1,9 +1,9 @@
 /// \file
 /// Cancellation: a level that flows from a task to whatever it waits for.
 ///
-/// A task carries a pointer to a `stop_node`, inherited by every task it awaits. The operation that such a chain of tasks
-/// waits for at the bottom attaches itself, so that a request reaches it. A request stays: operations begun later in a
-/// stopped task end the same way at once (law X0). Everything here belongs to one thread.
+/// A task carries a pointer to a `stop_node`, inherited by every task it awaits. The operation that such a chain of
+/// tasks waits for at the bottom attaches itself, so that a request reaches it. A request stays: operations begun later
+/// in a stopped task end the same way at once (law X0). Everything here belongs to one thread.
 #pragma once
 
 #include <concepts>

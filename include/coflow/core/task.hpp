@@ -176,9 +176,9 @@ class task_promise<void> : public task_promise_base {
 /// A coroutine that runs when it is awaited and gives a `T` (an object, a reference, or nothing).
 ///
 /// Move-only; await it once: `co_await make()` or `co_await std::move(kept)`. Destroying a task that has not ended
-/// destroys its frame, and with it the wait it is in (law C6). An exception that leaves the body is thrown where the task
-/// is awaited. Cancellation: a task inherits the stop state of the task that awaits it. Frames come from a per-thread
-/// pool; making one may throw std::bad_alloc.
+/// destroys its frame, and with it the wait it is in (law C6). An exception that leaves the body is thrown where the
+/// task is awaited. Cancellation: a task inherits the stop state of the task that awaits it. Frames come from a
+/// per-thread pool; making one may throw std::bad_alloc.
 template <class T>
 class [[nodiscard]] task {
  public:

@@ -25,14 +25,14 @@ template <class F>
 
 }  // namespace detail
 
-/// An adapter that holds the flow below and forwards all five operations to it, by returning the inner operation itself: a
-/// layer costs nothing where it changes nothing. Shutdown and close therefore reach the inner flow (laws L2, L3), the
-/// inner flow is closed when the layer is destroyed, and every law of the inner flow holds for the layer.
+/// An adapter that holds the flow below and forwards all five operations to it, by returning the inner operation
+/// itself: a layer costs nothing where it changes nothing. Shutdown and close therefore reach the inner flow (laws L2,
+/// L3), the inner flow is closed when the layer is destroyed, and every law of the inner flow holds for the layer.
 ///
-/// An adapter derives from it and replaces what it observes; one that replaces `write` replaces `writev` with it. State of
-/// the adapter's own that an operation touches when it completes belongs into a block that the operation co-owns, because
-/// the flow may be moved or destroyed meanwhile (law O2); see `observed` and the example own_layer. Whoever changes bytes
-/// writes a codec instead.
+/// An adapter derives from it and replaces what it observes; one that replaces `write` replaces `writev` with it. State
+/// of the adapter's own that an operation touches when it completes belongs into a block that the operation co-owns,
+/// because the flow may be moved or destroyed meanwhile (law O2); see `observed` and the example own_layer. Whoever
+/// changes bytes writes a codec instead.
 template <SystemFlow Inner>
 class layered_flow {
  public:

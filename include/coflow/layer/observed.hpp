@@ -13,8 +13,8 @@ namespace coflow::inline v0 {
 /// An operation whose result passes through a function on its way to the awaiting coroutine.
 ///
 /// It adds no frame and no suspension, and hands the promise through, so that cancellation reaches the inner operation.
-/// The function is called when the inner operation completes, not when it is withdrawn; the flow it came from may be gone
-/// by then, so the function owns what it touches (law O2).
+/// The function is called when the inner operation completes, not when it is withdrawn; the flow it came from may be
+/// gone by then, so the function owns what it touches (law O2).
 template <class Operation, class Function>
 class [[nodiscard]] observed_operation {
  public:
@@ -48,9 +48,7 @@ class [[nodiscard]] observed_awaitable {
  public:
   observed_awaitable(Awaitable awaited, Function function)
       : awaited_(std::move(awaited)), function_(std::move(function)) {}
-  auto operator co_await() && {
-    return observed_operation(awaiter_of(std::move(awaited_)), std::move(function_));
-  }
+  auto operator co_await() && { return observed_operation(awaiter_of(std::move(awaited_)), std::move(function_)); }
 
  private:
   Awaitable awaited_;

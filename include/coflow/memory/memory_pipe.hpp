@@ -170,9 +170,9 @@ inline void pipe_end::last_reference() noexcept {
 
 /// One end of a pipe in memory: a flow that needs no operating system.
 ///
-/// Every law of the contract holds; a write waits while the other end has `capacity` bytes unread (law W8). The two ends
-/// belong to the executor on which the first operation of either begins. Closing an end gives the other its remaining
-/// bytes, then eof; writes to it then give `error::closed`. `reset` breaks the connection instead.
+/// Every law of the contract holds; a write waits while the other end has `capacity` bytes unread (law W8). The two
+/// ends belong to the executor on which the first operation of either begins. Closing an end gives the other its
+/// remaining bytes, then eof; writes to it then give `error::closed`. `reset` breaks the connection instead.
 class memory_flow {
  public:
   using error_type = std::error_code;
@@ -187,17 +187,11 @@ class memory_flow {
   /// Concurrency: reads are served in order. Cancellation: no byte is lost.
   [[nodiscard]] auto read() noexcept { return read_operation<detail::pipe_end>(*end_); }
   /// Writes all of `bytes`; waits while the pipe is full.
-  [[nodiscard]] auto write(buffer bytes) noexcept {
-    return write_operation<detail::pipe_end>(*end_, std::move(bytes));
-  }
+  [[nodiscard]] auto write(buffer bytes) noexcept { return write_operation<detail::pipe_end>(*end_, std::move(bytes)); }
   /// Writes all of `list` in order; the array must live until the await ends.
-  [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    return writev_operation<detail::pipe_end>(*end_, list);
-  }
+  [[nodiscard]] auto writev(std::span<buffer> list) noexcept { return writev_operation<detail::pipe_end>(*end_, list); }
   /// Ends one half or both (laws S1 to S4).
-  [[nodiscard]] auto shutdown(shutdown_mode mode) noexcept {
-    return shutdown_operation<detail::pipe_end>(*end_, mode);
-  }
+  [[nodiscard]] auto shutdown(shutdown_mode mode) noexcept { return shutdown_operation<detail::pipe_end>(*end_, mode); }
   /// Ends both halves (laws C1 to C4).
   [[nodiscard]] auto close() noexcept { return close_operation<detail::pipe_end>(*end_); }
 
@@ -211,8 +205,8 @@ class memory_flow {
   flow_handle<detail::pipe_end> end_;
 };
 
-/// Makes two connected flows. `capacity` is how many unread bytes each direction holds before its writer waits (at least
-/// one). Throws std::bad_alloc.
+/// Makes two connected flows. `capacity` is how many unread bytes each direction holds before its writer waits (at
+/// least one). Throws std::bad_alloc.
 [[nodiscard]] inline std::pair<memory_flow, memory_flow> memory_pipe(std::size_t capacity = 64 * 1024) {
   auto* whole = new detail::pipe_block(capacity);
   return {memory_flow(whole->first()), memory_flow(whole->second())};

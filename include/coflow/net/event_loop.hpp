@@ -34,8 +34,8 @@ class event_loop final : public detail::io_executor {
     while (!stopped_.exchange(false, std::memory_order_acquire)) turn();
   }
 
-  /// One turn: what the system reports (waiting for it only if nothing is ready), then expired timers, then what is ready.
-  /// For loops that end on a condition of their own.
+  /// One turn: what the system reports (waiting for it only if nothing is ready), then expired timers, then what is
+  /// ready. For loops that end on a condition of their own.
   void turn() noexcept {
     const entry current(*this);
     if (poll_descriptors(patience()) < 0) {

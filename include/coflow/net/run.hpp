@@ -24,8 +24,8 @@ T run(task<T> body) {
 }
 
 /// The body of `main`: runs `body` on an event loop of its own and gives the exit code.
-/// A task of an integer gives that; one of a `result` gives 0, or 1 after printing the error as one line on stderr; so does
-/// an exception.
+/// A task of an integer gives that; one of a `result` gives 0, or 1 after printing the error as one line on stderr; so
+/// does an exception.
 template <class T>
 [[nodiscard]] int run_main(task<T> body) noexcept {
   try {

@@ -20,8 +20,8 @@ namespace coflow::inline v0 {
 /// One TCP connection; made by `tcp_connect`, `tcp_listener::accept` or `adopt`.
 ///
 /// The flow belongs to the event loop on which its first operation begins, and may be used on that loop's thread only.
-/// Operations live in the awaiting coroutine's frame: they allocate nothing, and a connection that waits holds no buffer.
-/// Every law of the contract holds.
+/// Operations live in the awaiting coroutine's frame: they allocate nothing, and a connection that waits holds no
+/// buffer. Every law of the contract holds.
 class tcp_flow {
  public:
   using error_type = std::error_code;
@@ -70,8 +70,8 @@ class tcp_flow {
   /// Ends one half or both; the write half after the writes that are already queued. Never fails (laws S1 to S4).
   [[nodiscard]] shutdown_operation shutdown(shutdown_mode mode) noexcept { return shutdown_operation(*socket_, mode); }
 
-  /// Ends both halves at once and gives the descriptor back; what was written and not yet sent may be lost when input was
-  /// left unread (fact K4), and after a torn write the peer gets a reset (law X3).
+  /// Ends both halves at once and gives the descriptor back; what was written and not yet sent may be lost when input
+  /// was left unread (fact K4), and after a torn write the peer gets a reset (law X3).
   [[nodiscard]] close_operation close() noexcept { return close_operation(*socket_); }
 
   /// Closes now, with a reset: the peer gets `connection_reset`, never eof.

@@ -327,8 +327,7 @@ class tcp_listener {
     if (options.reuse_address()) status = detail::sys::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (status >= 0 && options.reuse_port()) status = detail::sys::set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (status >= 0 && options.no_delay()) status = detail::sys::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (status >= 0 && options.keep_alive_setting())
-      status = detail::set_keep_alive(fd, options.keep_alive_setting());
+    if (status >= 0 && options.keep_alive_setting()) status = detail::set_keep_alive(fd, options.keep_alive_setting());
     if (status >= 0) status = detail::sys::bind(fd, detail::sys::kernel_address(local.raw()));
     if (status >= 0) status = detail::sys::listen(fd, options.backlog());
     return status;

@@ -15,8 +15,8 @@
 namespace coflow::inline v0 {
 namespace detail {
 
-/// Owns a task's frame and its stop state. Posted once to start the task, and once more when the task has ended: its frame is
-/// not destroyed inside its own final suspension.
+/// Owns a task's frame and its stop state. Posted once to start the task, and once more when the task has ended: its
+/// frame is not destroyed inside its own final suspension.
 template <class T>
 class root : public node, private task_end {
  public:

@@ -74,14 +74,14 @@ class io_executor : public executor {
 
   void add_hungry(descriptor_hunger& who) noexcept { hungry_.push_back(who); }
 
-  /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop, so
-  /// that a waiting read holds no memory. Throws std::bad_alloc.
+  /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop,
+  /// so that a waiting read holds no memory. Throws std::bad_alloc.
   [[nodiscard]] read_space reading_space() {
     if (scratch_.empty()) scratch_ = buffer::allocate(read_size);
     return scratch_.writable();
   }
-  /// The first `size` bytes of the reading space as a buffer of its own. A small read is copied out of the block, so that
-  /// whoever keeps it does not keep 64 KiB; a large one takes the block with it.
+  /// The first `size` bytes of the reading space as a buffer of its own. A small read is copied out of the block, so
+  /// that whoever keeps it does not keep 64 KiB; a large one takes the block with it.
   [[nodiscard]] buffer take_read(std::size_t size) noexcept {
     if (size <= read_size / 8) {
       try {

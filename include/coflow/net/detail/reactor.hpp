@@ -17,9 +17,9 @@ enum readiness : unsigned {
 
 class io_executor;
 
-/// A descriptor that an event loop watches. Its two flags say what it may be ready for: the owner clears one when a system
-/// call says that it would wait, and the loop sets it again. A level-triggered reactor asks only for what is clear, so that
-/// both kinds report a change once.
+/// A descriptor that an event loop watches. Its two flags say what it may be ready for: the owner clears one when a
+/// system call says that it would wait, and the loop sets it again. A level-triggered reactor asks only for what is
+/// clear, so that both kinds report a change once.
 class descriptor {
  public:
   descriptor(const descriptor&) = delete;

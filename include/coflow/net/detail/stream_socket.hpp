@@ -32,8 +32,9 @@ class connect_waiter {
   ~connect_waiter() = default;
 };
 
-/// Reads and writes are tried at once while the socket may be ready, and otherwise wait for the loop's report. The socket is
-/// bound to the loop on which its first operation begins, so that a flow may be made anywhere and handed to a loop.
+/// Reads and writes are tried at once while the socket may be ready, and otherwise wait for the loop's report. The
+/// socket is bound to the loop on which its first operation begins, so that a flow may be made anywhere and handed to a
+/// loop.
 class stream_socket final : public flow_block<stream_socket>, public descriptor, public pooled {
  public:
   /// Takes over `fd`. `own` says that no other process or handle shares the open socket.
