@@ -42,12 +42,12 @@ struct adopted_block : buffer_block {
       block->handles.fetch_sub(1, std::memory_order_acq_rel) != 1)
     return;
   const std::size_t size = block->allocated;
-  if (block->adopted)
+  if (block->adopted) [[unlikely]]
     static_cast<adopted_block*>(block)->~adopted_block();
-  else
-    block->~buffer_block();
   pool_free(block, size);
 }
+
+struct buffer_access;
 
 }  // namespace detail
 
@@ -62,10 +62,10 @@ class buffer {
   buffer() noexcept {}
 
   /// A copy of `text`. Throws std::bad_alloc.
-  explicit buffer(std::string_view text) : buffer(copy_of(text.data(), text.size())) {}
+  explicit buffer(std::string_view text) : buffer(text.data(), text.size(), false) {}
 
   /// A copy of `bytes`. Throws std::bad_alloc.
-  explicit buffer(std::span<const std::byte> bytes) : buffer(copy_of(bytes.data(), bytes.size())) {}
+  explicit buffer(std::span<const std::byte> bytes) : buffer(bytes.data(), bytes.size(), false) {}
 
   /// Takes over a string without copying its characters. Throws std::bad_alloc.
   [[nodiscard]] static buffer adopt(std::string text) {
@@ -75,7 +75,7 @@ class buffer {
   }
 
   /// `size` bytes of unspecified content to be filled through `writable()`. Throws std::bad_alloc.
-  [[nodiscard]] static buffer allocate(std::size_t size) { return make(size, true); }
+  [[nodiscard]] static buffer allocate(std::size_t size) { return buffer(size, true); }
 
   buffer(const buffer&) = delete;
   buffer& operator=(const buffer&) = delete;
@@ -84,7 +84,10 @@ class buffer {
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
   buffer& operator=(buffer&& other) noexcept {
-    buffer(std::move(other)).swap(*this);
+    detail::buffer_block* const dropped = std::exchange(block_, std::exchange(other.block_, nullptr));
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    if (dropped != nullptr) detail::release_block(dropped);
     return *this;
   }
   ~buffer() {
@@ -154,20 +157,21 @@ class buffer {
   friend void swap(buffer& a, buffer& b) noexcept { a.swap(b); }
 
  private:
+  friend struct detail::buffer_access;
+
   buffer(detail::buffer_block* block, std::byte* data, std::size_t size) noexcept
       : block_(block), data_(data), size_(size) {}
 
-  [[nodiscard]] static buffer make(std::size_t size, bool writable) {
-    if (size == 0) return buffer();
+  buffer(std::size_t size, bool writable) {
+    if (size == 0) return;
     if (size > PTRDIFF_MAX - sizeof(detail::buffer_block)) throw std::bad_alloc();
     const std::size_t whole = sizeof(detail::buffer_block) + size;
-    auto* block = ::new (detail::pool_allocate(whole)) detail::buffer_block(whole, writable, false);
-    return buffer(block, block->bytes(), size);
+    block_ = ::new (detail::pool_allocate(whole)) detail::buffer_block(whole, writable, false);
+    data_ = block_->bytes();
+    size_ = size;
   }
-  [[nodiscard]] static buffer copy_of(const void* from, std::size_t size) {
-    buffer made = make(size, false);
-    if (size != 0) std::memcpy(made.data_, from, size);
-    return made;
+  buffer(const void* from, std::size_t size, bool writable) : buffer(size, writable) {
+    if (size != 0) std::memcpy(data_, from, size);
   }
 
   detail::buffer_block* block_ = nullptr;
@@ -175,4 +179,15 @@ class buffer {
   std::size_t size_ = 0;
 };
 
+namespace detail {
+
+/// For flows, whose reads may be written to like what `buffer::allocate` gives.
+struct buffer_access {
+  /// Makes `empty`, which holds nothing, a writable copy of `size` bytes.
+  static void copy(buffer& empty, const void* from, std::size_t size) {
+    ::new (static_cast<void*>(&empty)) buffer(from, size, true);
+  }
+};
+
+}  // namespace detail
 }  // namespace coflow::inline v0

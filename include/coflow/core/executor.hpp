@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "coflow/core/config.hpp"
 #include "coflow/core/detail/timer_heap.hpp"
@@ -22,11 +23,14 @@ class executor;
 
 namespace detail {
 
-// Default visibility, so that several shared libraries agree on it; a function, because the address of a thread-local
-// must not be cached across a suspension.
-[[nodiscard, gnu::noinline, gnu::visibility("default")]] inline executor*& current_executor() noexcept {
-  static thread_local constinit executor* current = nullptr;
-  return current;
+// Default visibility, so that several shared libraries agree on it. Touch it in functions that are never inlined into a
+// coroutine: the address of a thread-local must not be cached across a suspension.
+[[gnu::visibility("default")]] inline thread_local constinit executor* current_executor = nullptr;
+
+[[nodiscard, gnu::noinline]] inline executor* get_current_executor() noexcept { return current_executor; }
+
+[[gnu::noinline]] inline executor* exchange_current_executor(executor* with) noexcept {
+  return std::exchange(current_executor, with);
 }
 
 }  // namespace detail
@@ -72,15 +76,15 @@ class executor {
   executor& operator=(const executor&) = delete;
 
   /// The executor that is running on this thread, or null.
-  [[nodiscard]] static executor* current() noexcept { return detail::current_executor(); }
+  [[nodiscard]] static executor* current() noexcept { return detail::get_current_executor(); }
 
   /// The time on this executor's clock.
   [[nodiscard]] virtual time_point now() const noexcept = 0;
 
   /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing,
   /// and may be called from any thread; from a foreign thread the node must live until it has run.
-  void post(node& work) noexcept {
-    if (current() == this)
+  [[gnu::noinline]] void post(node& work) noexcept {
+    if (detail::current_executor == this) [[likely]]
       ready_.push_back(work);
     else
       post_from_outside(work);
@@ -133,12 +137,10 @@ class executor {
   /// Makes an executor the current one of this thread for as long as the entry lives; entries nest.
   class entry {
    public:
-    explicit entry(executor& entered) noexcept : previous_(detail::current_executor()) {
-      detail::current_executor() = &entered;
-    }
+    explicit entry(executor& entered) noexcept : previous_(detail::exchange_current_executor(&entered)) {}
     entry(const entry&) = delete;
     entry& operator=(const entry&) = delete;
-    ~entry() { detail::current_executor() = previous_; }
+    ~entry() { detail::exchange_current_executor(previous_); }
 
    private:
     executor* previous_;
@@ -217,7 +219,7 @@ class executor {
   }
 
   // The inbox is a stack through a field of the link that lists do not need yet; who finds it empty wakes the executor.
-  void post_from_outside(node& work) noexcept {
+  [[gnu::noinline, gnu::cold]] void post_from_outside(node& work) noexcept {
     node* head = inbox_.load(std::memory_order_relaxed);
     do {
       work.chain(head);

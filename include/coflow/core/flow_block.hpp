@@ -24,14 +24,16 @@ namespace coflow::inline v0 {
 /// What one attempt to move bytes came to.
 enum class attempt {
   done,     ///< the read has data, or the write is accepted whole
-  wait,     ///< nothing more to be had now; the transport will call `serve_*` or `call_*`
+  wait,     ///< nothing more to be had now; the transport will call `serve_...` or `call_...`
   verdict,  ///< the half has just reached its end or its error: the state says which
 };
 
 /// The base of a transport's control block, by the curiously recurring template pattern. `Derived` supplies
 ///
+///     bool entered() noexcept;                 // true if it is bound to the current executor: a quick look
 ///     std::error_code enter() noexcept;        // bind to the current executor; an error if there is none or another
 ///     executor& home() noexcept;               // the executor it is bound to; called only after a successful enter()
+///     bool may_read() const noexcept;          // false if try_read would only find that it has to wait: a quick look
 ///     attempt try_read(buffer& data);          // may throw std::bad_alloc before any byte is consumed
 ///     attempt try_write(writing_operation<Derived>& op) noexcept;     // from op.rest(), telling op.advance(n)
 ///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
@@ -52,7 +54,8 @@ class flow_block {
 
   void retain() noexcept { ++references_; }
   void release() noexcept {
-    if (--references_ == 0) self().last_reference();
+    if (--references_ == 0) [[unlikely]]
+      self().last_reference();
   }
 
   [[nodiscard]] half_state& state() noexcept { return state_; }
@@ -68,46 +71,33 @@ class flow_block {
 
   // ---- for the operations; true means: suspended
 
-  [[nodiscard]] bool start(reading& op) noexcept {
-    if (op.stop_requested()) return finish(op, canceled());
-    if (!state_.can_read()) return finish_by_verdict(op);
-    if (const std::error_code refused = self().enter()) return finish(op, refused);
-    if (readers_.idle()) {
-      if (self().home().take_turn()) {
-        if (attempt_read(op)) return false;
-        readers_.push(op);
-      } else {
-        readers_.push(op);
-        call(readers_);
-      }
-    } else {
-      readers_.push(op);
+  [[nodiscard, gnu::noinline]] bool start(reading& op) noexcept {
+    if (op.stop_requested() || !state_.can_read() || !self().entered()) [[unlikely]] {
+      if (refuse(op)) return false;
     }
+    const bool first = readers_.idle();
+    const bool now = first && self().home().take_turn();
+    if (now && self().may_read() && attempt_read(op)) return false;
+    readers_.push(op);
+    if (first && !now) call(readers_);
     op.begin_wait();
     return true;
   }
 
-  [[nodiscard]] bool start(writing& op) noexcept {
-    if (op.stop_requested()) return finish(op, canceled());
-    if (!state_.can_write()) return finish(op, state_.write_verdict());
-    if (op.rest().empty()) return false;  // law W9
-    if (const std::error_code refused = self().enter()) return finish(op, refused);
-    if (writers_.idle()) {
-      if (self().home().take_turn()) {
-        if (attempt_write(op)) return false;
-        writers_.push(op);
-      } else {
-        writers_.push(op);
-        call(writers_);
-      }
-    } else {
-      writers_.push(op);
+  [[nodiscard, gnu::noinline]] bool start(writing& op) noexcept {
+    if (op.stop_requested() || !state_.can_write() || op.rest().empty() || !self().entered()) [[unlikely]] {
+      if (refuse(op)) return false;
     }
+    const bool first = writers_.idle();
+    const bool now = first && self().home().take_turn();
+    if (now && attempt_write(op)) return false;
+    writers_.push(op);
+    if (first && !now) call(writers_);
     op.begin_wait();
     return true;
   }
 
-  [[nodiscard]] bool start(shutting& op) noexcept {
+  [[nodiscard, gnu::noinline]] bool start(shutting& op) noexcept {
     if (covers_read(op.mode_) && state_.shut_read()) {
       settle_readers();
       self().input_unwanted();
@@ -124,7 +114,7 @@ class flow_block {
     return true;
   }
 
-  [[nodiscard]] bool try_again(reading& op) noexcept {
+  [[nodiscard, gnu::noinline]] bool try_again(reading& op) noexcept {
     readers_.answer(op);
     if (!attempt_read(op)) {
       readers_.put_back(op);
@@ -133,7 +123,7 @@ class flow_block {
     call(readers_);
     return true;
   }
-  [[nodiscard]] bool try_again(writing& op) noexcept {
+  [[nodiscard, gnu::noinline]] bool try_again(writing& op) noexcept {
     writers_.answer(op);
     if (!attempt_write(op)) {
       writers_.put_back(op);
@@ -145,12 +135,12 @@ class flow_block {
 
   void stop(reading& op) noexcept {
     withdraw(op);
-    op.outcome_ = canceled();
+    op.come_to(canceled());
     settle(op);
   }
   void stop(writing& op) noexcept {
     withdraw(op);
-    op.failure_ = canceled();
+    op.outcome_ = canceled();
     settle(op);
   }
   void stop(shutting& op) noexcept {
@@ -159,12 +149,12 @@ class flow_block {
   }
 
   // The operation's coroutine dies, or it is told to stop: it takes its wait back, and the next one has its chance.
-  void withdraw(reading& op) noexcept {
+  [[gnu::noinline]] void withdraw(reading& op) noexcept {
     const bool was_called = op.phase_ == queued_operation::phase::called;
     readers_.remove(op);
     if (was_called) call(readers_);
   }
-  void withdraw(writing& op) noexcept {
+  [[gnu::noinline]] void withdraw(writing& op) noexcept {
     const bool queued = op.phase_ != queued_operation::phase::settled;
     const bool was_called = op.phase_ == queued_operation::phase::called;
     writers_.remove(op);
@@ -185,26 +175,18 @@ class flow_block {
   void call_reader() noexcept { call(readers_); }
   void call_writer() noexcept { call(writers_); }
 
-  /// The same, but on the spot and resuming inline: for an executor's own turn only, with a reference held by the
-  /// caller.
-  void serve_readers() noexcept {
-    while (queued_operation* first = readers_.first()) {
-      auto& op = static_cast<reading&>(*first);
-      if (!attempt_read(op)) return;
-      readers_.remove(op);
-      self().home().renew_turns();
-      op.resume();
-    }
-  }
-  void serve_writers() noexcept {
-    while (queued_operation* first = writers_.first()) {
-      auto& op = static_cast<writing&>(*first);
-      if (!attempt_write(op)) return;
-      writers_.remove(op);
-      after_write();
-      self().home().renew_turns();
-      op.resume();
-    }
+  /// The same for the first reader, but on the spot and resuming inline: for an executor's own turn only. The block may
+  /// be gone when this returns; further readers are called.
+  void serve_reader() noexcept {
+    queued_operation* first = readers_.first();
+    if (first == nullptr) return;
+    auto& op = static_cast<reading&>(*first);
+    if (!attempt_read(op)) return;
+    readers_.remove_first(op);
+    if (!readers_.idle()) [[unlikely]]
+      call(readers_);
+    self().home().renew_turns();
+    op.resume();
   }
 
   [[nodiscard]] bool has_reader() const noexcept { return !readers_.idle(); }
@@ -228,53 +210,64 @@ class flow_block {
     if (queue.first() != nullptr) queue.call_first(self().home());
   }
 
-  static bool finish(reading& op, std::error_code code) noexcept {
-    op.outcome_ = code;
-    return false;
+  // True, with the outcome set, if the operation is not to begin.
+  [[gnu::noinline, gnu::cold]] bool refuse(reading& op) noexcept {
+    std::error_code refused;
+    if (op.stop_requested())
+      refused = canceled();
+    else if (!state_.can_read())
+      refused = state_.read_verdict();
+    else if (refused = self().enter(); !refused)
+      return false;
+    op.come_to(refused);
+    return true;
   }
-  static bool finish(writing& op, std::error_code code) noexcept {
-    op.failure_ = code;
-    return false;
-  }
-  bool finish_by_verdict(reading& op) noexcept {
-    if (const std::error_code code = state_.read_verdict())
-      op.outcome_ = code;
-    else
-      op.outcome_ = end_of_stream;
-    return false;
+  [[gnu::noinline, gnu::cold]] bool refuse(writing& op) noexcept {
+    std::error_code refused;
+    if (op.stop_requested()) {
+      refused = canceled();
+    } else if (!state_.can_write()) {
+      refused = state_.write_verdict();
+    } else {
+      if (op.rest().empty()) return true;  // law W9
+      refused = self().enter();
+      if (!refused) return false;
+    }
+    op.outcome_ = refused;
+    return true;
   }
 
   // True if the operation has its outcome.
   bool attempt_read(reading& op) noexcept {
-    buffer data;
     attempt came_to;
     try {
-      came_to = self().try_read(data);
+      came_to = self().try_read(op.data_);
     } catch (const std::bad_alloc&) {
-      op.out_of_memory_ = true;
+      op.came_to_ = reading::outcome::out_of_memory;
       return true;
     }
+    if (came_to == attempt::done) [[likely]]
+      return true;
     if (came_to == attempt::wait) return false;
-    if (came_to == attempt::done) {
-      op.outcome_ = std::move(data);
-    } else {
-      finish_by_verdict(op);
-      spread_from(op);
-    }
+    meet_verdict(op);
     return true;
   }
   bool attempt_write(writing& op) noexcept {
     const attempt came_to = self().try_write(op);
     if (came_to == attempt::wait) return false;
-    if (came_to == attempt::verdict) {
-      if (op.begun_) state_.mark_torn();
-      op.failure_ = state_.write_verdict();
-      spread_from(op);
-    }
+    if (came_to == attempt::verdict) [[unlikely]]
+      meet_verdict(op);
     return true;
   }
-  // A verdict that `op`, which may still stand in its queue, has just met goes to all others.
-  void spread_from(queued_operation& op) noexcept {
+  // The verdict that `op`, which may still stand in its queue, has just met goes to all others.
+  [[gnu::noinline, gnu::cold]] void meet_verdict(reading& op) noexcept {
+    op.come_to(state_.read_verdict());
+    op.unlink();
+    spread_verdict();
+  }
+  [[gnu::noinline, gnu::cold]] void meet_verdict(writing& op) noexcept {
+    if (op.begun_) state_.mark_torn();
+    op.outcome_ = state_.write_verdict();
     op.unlink();
     spread_verdict();
   }
@@ -287,7 +280,7 @@ class flow_block {
   }
   void finish_drain() noexcept {
     if (state_.finish_drain()) self().signal_end();
-    if (state_.write_half() != half::draining) settle_shutters();
+    if (state_.write_half() != half::draining && !shutters_.idle()) settle_shutters();
   }
 
   void settle(queued_operation& op) noexcept {
@@ -295,23 +288,23 @@ class flow_block {
     op.end_wait();
     self().home().post(op);
   }
-  void settle_readers() noexcept {
+  [[gnu::noinline, gnu::cold]] void settle_readers() noexcept {
     readers_.take_all([this](queued_operation& one) {
       auto& op = static_cast<reading&>(one);
-      finish_by_verdict(op);
+      op.come_to(state_.read_verdict());
       settle(op);
     });
   }
-  void settle_writers() noexcept {
+  [[gnu::noinline, gnu::cold]] void settle_writers() noexcept {
     writers_.take_all([this](queued_operation& one) {
       auto& op = static_cast<writing&>(one);
       if (op.begun_) state_.mark_torn();
-      op.failure_ = state_.write_verdict();
+      op.outcome_ = state_.write_verdict();
       settle(op);
     });
     settle_shutters();
   }
-  void settle_shutters() noexcept {
+  [[gnu::noinline, gnu::cold]] void settle_shutters() noexcept {
     shutters_.take_all([this](queued_operation& one) { settle(one); });
   }
 

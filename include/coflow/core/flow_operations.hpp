@@ -80,6 +80,12 @@ class operation_queue {
     one.phase_ = queued_operation::phase::waiting;
   }
 
+  /// Takes off the first of those that wait, which may have been unlinked already.
+  void remove_first(queued_operation& one) noexcept {
+    one.unlink();
+    one.phase_ = queued_operation::phase::idle;
+  }
+
   /// Takes `one` off, wherever it stands.
   void remove(queued_operation& one) noexcept {
     if (called_ == &one) called_ = nullptr;
@@ -125,8 +131,11 @@ class [[nodiscard]] read_operation final : public queued_operation {
     return block_->start(*this);
   }
   [[nodiscard]] read_result await_resume() {
-    if (out_of_memory_) throw std::bad_alloc();
-    return std::move(outcome_);
+    if (came_to_ == outcome::data) [[likely]]
+      return std::move(data_);
+    if (came_to_ == outcome::out_of_memory) throw std::bad_alloc();
+    if (failure_.has_value()) return end_of_stream;
+    return failure_.error();
   }
 
  private:
@@ -140,9 +149,17 @@ class [[nodiscard]] read_operation final : public queued_operation {
   }
   void on_stop() noexcept override { block_->stop(*this); }
 
+  enum class outcome : unsigned char { data, verdict, out_of_memory };
+
+  void come_to(const std::error_code& verdict) noexcept {
+    came_to_ = outcome::verdict;
+    if (verdict) failure_ = verdict;
+  }
+
   detail::reference<Block> block_;
-  read_result outcome_;
-  bool out_of_memory_ = false;
+  buffer data_;
+  result<void> failure_;  // success stands for eof
+  outcome came_to_ = outcome::data;
 };
 
 /// The part of a write that does not depend on who holds the buffers. `rest`, `advance` and `accept` are for the block.
@@ -150,16 +167,10 @@ template <class Block>
 class writing_operation : public queued_operation {
  public:
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  [[nodiscard]] result<void> await_resume() const noexcept {
-    if (failure_) return failure_;
-    return success;
-  }
+  [[nodiscard]] result<void> await_resume() const noexcept { return outcome_; }
 
-  /// What is still to be sent; its first buffer is not empty.
-  [[nodiscard]] std::span<buffer> rest() noexcept {
-    while (!rest_.empty() && rest_.front().empty()) rest_ = rest_.subspan(1);
-    return rest_;
-  }
+  /// What is still to be sent; its first buffer, if there is one, is not empty.
+  [[nodiscard]] std::span<buffer> rest() const noexcept { return rest_; }
   /// The transport below has accepted `count` bytes of the rest: they are taken out of their buffers (law W2).
   void advance(std::size_t count) noexcept {
     begun_ = true;
@@ -168,13 +179,20 @@ class writing_operation : public queued_operation {
       const std::size_t part = count < front.size() ? count : front.size();
       front.remove_prefix(part);
       count -= part;
-      if (front.empty()) rest_ = rest_.subspan(1);
+      skip_empty();
     }
+  }
+  /// The transport below has accepted all of a rest that is one buffer.
+  void accept_last() noexcept {
+    rest_.front().clear();
+    rest_ = {};
   }
   /// The transport below takes over up to `limit` bytes of the first buffer of the rest, without copying them.
   [[nodiscard]] buffer accept(std::size_t limit) noexcept {
     begun_ = true;
-    return rest_.front().take_front(limit);
+    buffer taken = rest_.front().take_front(limit);
+    skip_empty();
+    return taken;
   }
 
  protected:
@@ -194,9 +212,13 @@ class writing_operation : public queued_operation {
   }
   void on_stop() noexcept override { block_->stop(*this); }
 
+  void skip_empty() noexcept {
+    while (!rest_.empty() && rest_.front().empty()) rest_ = rest_.subspan(1);
+  }
+
   detail::reference<Block> block_;
   std::span<buffer> rest_;
-  std::error_code failure_;
+  result<void> outcome_;
   bool begun_ = false;  // a part has gone out
 };
 
@@ -213,7 +235,7 @@ class [[nodiscard]] write_operation final : public writing_operation<Block> {
   template <class Promise>
   [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     this->bind(awaiting);
-    this->rest_ = std::span<buffer>(&bytes_, 1);
+    if (!bytes_.empty()) this->rest_ = std::span<buffer>(&bytes_, 1);
     return this->block_->start(*this);
   }
 
@@ -234,6 +256,7 @@ class [[nodiscard]] writev_operation final : public writing_operation<Block> {
   [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     this->bind(awaiting);
     this->rest_ = list_;
+    this->skip_empty();
     return this->block_->start(*this);
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coroutine>
+#include <utility>
 
 #include "coflow/core/stop.hpp"
 
@@ -39,7 +40,7 @@ class operation : public stop_target {
   }
   /// From here on a stop request passes this operation by.
   void end_wait() noexcept {
-    if (stop_ != nullptr) stop_->detach(*this);
+    if (stop_ != nullptr) std::exchange(stop_, nullptr)->detach(*this);
   }
 
   /// Goes on with the awaiting coroutine. The operation may be gone when this returns.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "coflow/core/buffer.hpp"
+#include "coflow/core/detail/storage.hpp"
 
 namespace coflow::inline v0 {
 
@@ -35,7 +36,23 @@ class [[nodiscard]] basic_read_result {
   /// An error, from anything that converts to `E`.
   template <class U>
     requires std::convertible_to<U&&, E>
-  basic_read_result(U&& error) : error_(std::forward<U>(error)), kind_(kind::error) {}  // NOLINT: conversion
+  basic_read_result(U&& error) : kind_(kind::error) {  // NOLINT: conversion is the point
+    detail::construct(error_, std::forward<U>(error));
+  }
+
+  basic_read_result(basic_read_result&& other) noexcept : data_(std::move(other.data_)), kind_(other.kind_) {
+    if (kind_ == kind::error) detail::construct(error_, std::move(other.error_));
+  }
+  basic_read_result& operator=(basic_read_result&& other) noexcept {
+    if (this != &other) {
+      detail::destroy(*this);
+      detail::construct(*this, std::move(other));
+    }
+    return *this;
+  }
+  ~basic_read_result() {
+    if (kind_ == kind::error) detail::destroy(error_);
+  }
 
   [[nodiscard]] explicit operator bool() const noexcept { return kind_ == kind::data; }
   [[nodiscard]] bool has_data() const noexcept { return kind_ == kind::data; }
@@ -50,13 +67,15 @@ class [[nodiscard]] basic_read_result {
   [[nodiscard]] const buffer* operator->() const noexcept { return &data_; }
 
   /// The error; a default-constructed `E` (an empty code) on data and eof.
-  [[nodiscard]] const E& error() const noexcept { return error_; }
+  [[nodiscard]] E error() const { return kind_ == kind::error ? error_ : E{}; }
 
  private:
   enum class kind : std::uint8_t { data, eof, error };
 
   buffer data_;
-  E error_{};
+  union {
+    E error_;  // an object only when there is an error: making an empty code is a call
+  };
   kind kind_;
 };
 

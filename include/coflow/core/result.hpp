@@ -206,10 +206,28 @@ class [[nodiscard]] result<void, E> {
   template <class U>
     requires(std::constructible_from<E, U &&> && !detail::is_result<std::remove_cvref_t<U>> &&
              !std::same_as<std::remove_cvref_t<U>, success_t>)
-  result(U&& error) : error_(std::forward<U>(error)), has_(false) {}  // NOLINT: conversion is the point
+  result(U&& error) : has_(false) {  // NOLINT: conversion is the point
+    detail::construct(error_, std::forward<U>(error));
+  }
   template <class G>
     requires std::constructible_from<E, G>
-  result(unexpected<G> error) : error_(std::move(error).error()), has_(false) {}  // NOLINT: conversion is the point
+  result(unexpected<G> error) : has_(false) {  // NOLINT: conversion is the point
+    detail::construct(error_, std::move(error).error());
+  }
+
+  result(const result& other) : has_(other.has_) {
+    if (!has_) detail::construct(error_, other.error_);
+  }
+  result(result&& other) noexcept(std::is_nothrow_move_constructible_v<E>) : has_(other.has_) {
+    if (!has_) detail::construct(error_, std::move(other.error_));
+  }
+  result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<E>) {
+    detail::destroy(*this);
+    return *detail::construct(*this, std::move(other));
+  }
+  ~result() {
+    if (!has_) detail::destroy(error_);
+  }
 
   [[nodiscard]] bool has_value() const noexcept { return has_; }
   [[nodiscard]] explicit operator bool() const noexcept { return has_; }
@@ -218,9 +236,8 @@ class [[nodiscard]] result<void, E> {
     if (!has_) detail::throw_error(error_);
   }
 
-  /// The error; a default-constructed `E` on success.
-  [[nodiscard]] const E& error() const& noexcept { return error_; }
-  [[nodiscard]] E&& error() && noexcept { return std::move(error_); }
+  /// The error; a default-constructed `E` (an empty code) on success.
+  [[nodiscard]] E error() const { return has_ ? E{} : error_; }
 
   template <class F>
   auto and_then(F&& f) && -> std::invoke_result_t<F> {
@@ -234,7 +251,9 @@ class [[nodiscard]] result<void, E> {
   }
 
  private:
-  E error_{};
+  union {
+    E error_;
+  };
   bool has_;
 };
 

@@ -31,8 +31,10 @@ class pipe_end : public flow_block<pipe_end> {
   inline void reset() noexcept;
 
   // What flow_block asks of a transport.
+  [[nodiscard]] inline bool entered() noexcept;
   [[nodiscard]] inline std::error_code enter() noexcept;
   [[nodiscard]] inline executor& home() noexcept;
+  [[nodiscard]] bool may_read() const noexcept { return true; }
   [[nodiscard]] inline attempt try_read(buffer& data);
   [[nodiscard]] inline attempt try_write(writing_operation<pipe_end>& op) noexcept;
   inline void input_unwanted() noexcept;
@@ -82,9 +84,11 @@ class pipe_block final : public pooled, public executor::dependent {
 
 inline pipe_end& pipe_end::peer() noexcept { return this == &whole_.first_ ? whole_.second_ : whole_.first_; }
 
+inline bool pipe_end::entered() noexcept { return whole_.home_ != nullptr && whole_.home_ == current_executor; }
+
 inline std::error_code pipe_end::enter() noexcept {
   executor* current = executor::current();
-  if (current == whole_.home_ && current != nullptr) return {};
+  if (whole_.home_ != nullptr && whole_.home_ == current) return {};
   if (current == nullptr) return error::no_executor;
   if (whole_.gone_ || current->finishing()) return error::closed;
   if (whole_.home_ != nullptr) {

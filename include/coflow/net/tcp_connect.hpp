@@ -94,6 +94,7 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
     if (std::exchange(pending_, false)) socket_->set_connect_waiter(nullptr);
     outcome_ = code;
     timer_.disarm();
+    socket_->home().renew_turns();
     this->resume();
   }
   void run() noexcept override { this->resume(); }

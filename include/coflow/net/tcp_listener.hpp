@@ -72,7 +72,7 @@ class listening_socket final : public descriptor, public pooled, private descrip
   inline void call() noexcept;
 
   void on_ready(unsigned what) noexcept override {
-    if ((what & readiness::readable) == 0) return;
+    if ((what & (readiness::readable | readiness::ended)) == 0) return;
     readable_ = true;
     const reference<listening_socket> alive(*this);
     serve();

@@ -32,7 +32,8 @@ struct size_classes {
   static constexpr std::size_t count = small_count + 8;
 
   static constexpr std::size_t index(std::size_t size) noexcept {
-    if (size <= small_limit) return size == 0 ? 0 : (size - 1) / granule;
+    if (size <= small_limit) [[likely]]
+      return (size - (size != 0)) / granule;
     return small_count + static_cast<std::size_t>(std::bit_width(size - 1)) - 11;
   }
   static constexpr std::size_t size(std::size_t index) noexcept {
@@ -50,18 +51,25 @@ struct pool {
     free_block* next;
   };
   free_block* heads[size_classes::count];
-  std::uint16_t counts[size_classes::count];
-  bool guarded;  // the guard exists: what is kept here will be returned
-  bool closed;   // the guard is gone: keep nothing any more
+  std::uint16_t room[size_classes::count];  // how many more blocks are kept; 0 before the guard exists and after it
+  bool closed;                              // the guard is gone
 
+  void open() noexcept {
+    for (std::size_t i = 0; i < size_classes::count; ++i) room[i] = size_classes::keep(i);
+  }
   void drain() noexcept {
     for (std::size_t i = 0; i < size_classes::count; ++i) {
       while (free_block* block = heads[i]) {
         heads[i] = block->next;
+        ++room[i];
         ::operator delete(static_cast<void*>(block));
       }
-      counts[i] = 0;
     }
+  }
+  void close() noexcept {
+    drain();
+    for (std::uint16_t& left : room) left = 0;
+    closed = true;
   }
 };
 
@@ -69,16 +77,25 @@ inline thread_local constinit pool thread_pool{};
 
 struct pool_guard {
   pool* guarded;
-  pool_guard() noexcept : guarded(&thread_pool) { guarded->guarded = true; }
+  pool_guard() noexcept : guarded(&thread_pool) { guarded->open(); }
   pool_guard(const pool_guard&) = delete;
   pool_guard& operator=(const pool_guard&) = delete;
-  ~pool_guard() {
-    guarded->drain();
-    guarded->closed = true;
-  }
+  ~pool_guard() { guarded->close(); }
 };
 
-[[gnu::noinline]] inline void guard_pool() noexcept { static thread_local pool_guard guard; }
+// No room: the first block that this thread frees, or one too many, or the thread is ending.
+[[gnu::noinline, gnu::cold]] inline void pool_free_slowly(void* memory, std::size_t index) noexcept {
+  pool& mine = thread_pool;
+  if (!mine.closed) {
+    static thread_local pool_guard guard;
+    if (mine.room[index] != 0) {
+      mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
+      --mine.room[index];
+      return;
+    }
+  }
+  ::operator delete(memory);
+}
 
 /// Gives `size` bytes (rounded up to its class), aligned for any object. Throws std::bad_alloc.
 [[nodiscard, gnu::noinline]] inline void* pool_allocate(std::size_t size) {
@@ -90,7 +107,7 @@ struct pool_guard {
   pool& mine = thread_pool;
   if (pool::free_block* block = mine.heads[index]) [[likely]] {
     mine.heads[index] = block->next;
-    --mine.counts[index];
+    ++mine.room[index];
     return block;
   }
   return ::operator new(size_classes::size(index));
@@ -103,20 +120,18 @@ struct pool_guard {
   static_cast<void>(size);
   ::operator delete(memory);
 #else
-  if (size <= size_classes::limit) {
-    const std::size_t index = size_classes::index(size);
-    pool& mine = thread_pool;
-    if (mine.counts[index] < size_classes::keep(index)) [[likely]] {
-      if (!mine.guarded) [[unlikely]]
-        guard_pool();
-      if (!mine.closed) [[likely]] {
-        mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
-        ++mine.counts[index];
-        return;
-      }
-    }
+  if (size > size_classes::limit) {
+    ::operator delete(memory);
+    return;
   }
-  ::operator delete(memory);
+  const std::size_t index = size_classes::index(size);
+  pool& mine = thread_pool;
+  if (mine.room[index] == 0) [[unlikely]] {
+    pool_free_slowly(memory, index);
+    return;
+  }
+  mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
+  --mine.room[index];
 #endif
 }
 

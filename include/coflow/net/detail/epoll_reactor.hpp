@@ -18,6 +18,9 @@ namespace detail {
 
 class epoll_reactor final : public reactor {
  public:
+  static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP &&
+                EPOLLRDHUP == POLLRDHUP);
+
   epoll_reactor() noexcept : epoll_(sys::epoll_create()) {}
   ~epoll_reactor() override {
     if (epoll_ >= 0) sys::close(epoll_);
@@ -37,21 +40,13 @@ class epoll_reactor final : public reactor {
     const int count = sys::epoll_wait(epoll_, std::span(found).first(room), milliseconds);
     if (count < 0) return count == -EINTR ? 0 : count;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-      events[i] = ready_event{found[i].data.u64, translate(found[i].events)};
+      events[i] = ready_event{found[i].data.u64, found[i].events};
     return count;
   }
 
   static constexpr std::size_t batch = 256;
 
  private:
-  static unsigned translate(std::uint32_t events) noexcept {
-    unsigned what = 0;
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) what |= readable;
-    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) what |= writable;
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) what |= ended;
-    return what;
-  }
-
   int epoll_;
 };
 

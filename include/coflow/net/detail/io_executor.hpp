@@ -77,23 +77,22 @@ class io_executor : public executor {
   /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop,
   /// so that a waiting read holds no memory. Throws std::bad_alloc.
   [[nodiscard]] read_space reading_space() {
-    if (scratch_.empty()) scratch_ = buffer::allocate(read_size);
+    if (scratch_.empty()) [[unlikely]]
+      scratch_ = buffer::allocate(read_size);
     return scratch_.writable();
   }
-  /// The first `size` bytes of the reading space as a buffer of its own. A small read is copied out of the block, so
-  /// that whoever keeps it does not keep 64 KiB; a large one takes the block with it.
-  [[nodiscard]] buffer take_read(std::size_t size) noexcept {
-    if (size <= read_size / 8) {
+  /// Makes `into`, which is empty, the first `size` bytes of the reading space. A small read is copied out of the
+  /// block, so that whoever keeps it does not keep 64 KiB; a large one takes the block with it.
+  void take_read(std::size_t size, buffer& into) noexcept {
+    if (size <= read_size / 8) [[likely]] {
       try {
-        buffer copy = buffer::allocate(size);
-        std::memcpy(copy.writable().data(), scratch_.data(), size);
-        return copy;
+        buffer_access::copy(into, scratch_.data(), size);
+        return;
       } catch (const std::bad_alloc&) {  // the bytes are here already: give them away with their block
       }
     }
-    buffer whole = std::move(scratch_);
-    whole.remove_suffix(whole.size() - size);
-    return whole;
+    into = std::move(scratch_);
+    into.remove_suffix(into.size() - size);
   }
 
  protected:
@@ -112,7 +111,6 @@ class io_executor : public executor {
       const slot& found = slots_[index];
       // A descriptor that was closed earlier in this batch, or whose number was reused, has another generation.
       if (found.watched == nullptr || found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
-      renew_turns();
       found.watched->on_ready(event.what);
     }
     return count < 0 ? count : 0;

@@ -2,17 +2,20 @@
 /// The seam between the event loop and what tells it that descriptors are ready.
 #pragma once
 
+#include <poll.h>
+
 #include <cstdint>
 #include <span>
 
 namespace coflow::inline v0 {
 namespace detail {
 
-/// What a descriptor may be ready for; combined with `|`.
+/// What a descriptor may be ready for: bits of poll(2), which epoll(7) shares, so that nothing is translated.
 enum readiness : unsigned {
-  readable = 1,  // bytes, a connection to accept, or the end
-  writable = 2,  // room for bytes, or a connection established
-  ended = 4,     // the peer has ended its stream, or the connection is broken: read on to the end
+  readable = POLLIN,                      // bytes, or a connection to accept
+  writable = POLLOUT,                     // room for bytes, or a connection established
+  broken = POLLERR | POLLHUP,             // an error, or both directions ended
+  ended = POLLRDHUP | POLLERR | POLLHUP,  // there is an end to read on to
 };
 
 class io_executor;

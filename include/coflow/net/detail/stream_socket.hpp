@@ -73,19 +73,27 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
   void set_remote(const socket_address& peer) noexcept { remote_ = peer; }
 
-  void set_connect_waiter(connect_waiter* waiter) noexcept { connecting_ = waiter; }
+  void set_connect_waiter(connect_waiter* waiter) noexcept {
+    connecting_ = waiter;
+    attention_ = waiter != nullptr || state().read_half() == half::shut;
+  }
 
   // ---- what flow_block asks of a transport
 
-  [[nodiscard]] std::error_code enter() noexcept {
-    if (loop_ != nullptr && loop_ == executor::current()) [[likely]]
-      return {};
-    return bind();
+  [[nodiscard]] bool entered() const noexcept { return loop_ != nullptr && loop_ == current_executor; }
+  [[nodiscard, gnu::noinline, gnu::cold]] std::error_code enter() noexcept {
+    if (loop_ != nullptr && loop_ == executor::current()) return {};
+    if (state().read_half() == half::closed) return error::closed;
+    io_executor* running = io_executor::current_io();
+    if (running == nullptr) return error::no_executor;
+    if (loop_ == nullptr) return running->attach(*this);
+    COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
+    return error::wrong_executor;
   }
   [[nodiscard]] executor& home() noexcept { return *loop_; }
 
+  [[nodiscard]] bool may_read() const noexcept { return readable_ || state().broken(); }
   [[nodiscard]] attempt try_read(buffer& data) {
-    if (!readable_ && !state().broken()) return attempt::wait;
     for (;;) {
       const read_space space = loop_->reading_space();
       const std::ptrdiff_t got = sys::receive(fd_, space.data(), space.size());
@@ -93,20 +101,11 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
         const auto size = static_cast<std::size_t>(got);
         // A short read has drained the socket (epoll(7), question 9), unless an end follows the data.
         if (size < space.size() && !ended_) readable_ = false;
-        data = loop_->take_read(size);
+        loop_->take_read(size, data);
         return attempt::done;
       }
       if (got == -EINTR) continue;
-      if (got == -EAGAIN) {
-        readable_ = false;
-        if (!state().broken()) return attempt::wait;
-        state().end_of_input();
-      } else if (got == 0) {
-        state().end_of_input();
-      } else {
-        state().fail_read(from_system(static_cast<int>(-got)));
-      }
-      return attempt::verdict;
+      return nothing_read(got);
     }
   }
 
@@ -115,23 +114,28 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     for (;;) {
       const std::span<buffer> rest = op.rest();
       if (rest.empty()) return attempt::done;
-      const std::ptrdiff_t sent =
-          rest.size() == 1 ? sys::send(fd_, rest.front().data(), rest.front().size()) : send_several(rest);
-      if (sent > 0) [[likely]] {
+      std::ptrdiff_t sent;
+      if (rest.size() == 1) [[likely]] {
+        const std::size_t size = rest.front().size();
+        sent = sys::send(fd_, rest.front().data(), size);
+        if (sent == static_cast<std::ptrdiff_t>(size)) [[likely]] {
+          op.accept_last();
+          return attempt::done;
+        }
+      } else {
+        sent = send_several(rest);
+      }
+      if (sent > 0) {
         op.advance(static_cast<std::size_t>(sent));
         continue;
       }
       if (sent == -EINTR) continue;
-      if (sent == -EAGAIN || sent == 0) {
-        writable_ = false;
-        return attempt::wait;
-      }
-      state().fail_write(from_system(static_cast<int>(-sent)));
-      return attempt::verdict;
+      return nothing_written(sent);
     }
   }
 
   void input_unwanted() noexcept {
+    attention_ = true;
     if (!enter()) drop_input();
   }
   void signal_end() noexcept {
@@ -149,26 +153,42 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
     sys::close(std::exchange(fd_, -1));
   }
-  void last_reference() noexcept { delete this; }
+  [[gnu::noinline]] void last_reference() noexcept { delete this; }
 
  private:
+  // A writer is called, which takes a turn of its own, so that the reader's resumption can be the last thing done here:
+  // it may destroy this block.
   void on_ready(unsigned what) noexcept override {
-    const reference<stream_socket> alive(*this);
-    if (connecting_ != nullptr) {
-      if ((what & (writable | ended)) != 0) std::exchange(connecting_, nullptr)->on_decided();
+    if (attention_) [[unlikely]] {
+      on_ready_specially(what);
       return;
     }
-    if ((what & readiness::ended) != 0) ended_ = true;
-    if ((what & readiness::readable) != 0) {
-      readable_ = true;
-      if (state().read_half() == half::shut)
-        drop_input();
-      else
-        serve_readers();
-    }
-    if ((what & readiness::writable) != 0) {
+    if ((what & readiness::ended) != 0) [[unlikely]]
+      ended_ = true;
+    if ((what & (readiness::writable | readiness::broken)) != 0) {
       writable_ = true;
-      serve_writers();
+      call_writer();
+    }
+    if ((what & (readiness::readable | readiness::ended)) != 0) {
+      readable_ = true;
+      serve_reader();
+    }
+  }
+  // A connection attempt is to be decided, or what arrives is to be dropped.
+  [[gnu::noinline, gnu::cold]] void on_ready_specially(unsigned what) noexcept {
+    if (connecting_ != nullptr) {
+      if ((what & (readiness::writable | readiness::ended)) == 0) return;
+      attention_ = state().read_half() == half::shut;
+      std::exchange(connecting_, nullptr)->on_decided();
+      return;
+    }
+    if ((what & (readiness::writable | readiness::broken)) != 0) {
+      writable_ = true;
+      call_writer();
+    }
+    if ((what & (readiness::readable | readiness::ended)) != 0) {
+      readable_ = true;
+      drop_input();
     }
   }
   void on_loop_gone() noexcept override {
@@ -177,17 +197,29 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     loop_ = nullptr;
   }
 
-  [[nodiscard]] std::error_code bind() noexcept {
-    if (state().read_half() == half::closed) return error::closed;
-    io_executor* running = io_executor::current_io();
-    if (running == nullptr) return error::no_executor;
-    if (loop_ == nullptr) return running->attach(*this);
-    COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
-    return error::wrong_executor;
+  [[gnu::noinline]] attempt nothing_read(std::ptrdiff_t got) noexcept {
+    if (got == -EAGAIN) {
+      readable_ = false;
+      if (!state().broken()) return attempt::wait;
+      state().end_of_input();
+    } else if (got == 0) {
+      state().end_of_input();
+    } else {
+      state().fail_read(from_system(static_cast<int>(-got)));
+    }
+    return attempt::verdict;
+  }
+  [[gnu::noinline]] attempt nothing_written(std::ptrdiff_t sent) noexcept {
+    if (sent == -EAGAIN || sent == 0) {
+      writable_ = false;
+      return attempt::wait;
+    }
+    state().fail_write(from_system(static_cast<int>(-sent)));
+    return attempt::verdict;
   }
 
   // The kernel would keep, and later deliver, what nobody will read (K1), and answer the close with a reset (K4).
-  void drop_input() noexcept {
+  [[gnu::noinline, gnu::cold]] void drop_input() noexcept {
     while (readable_ && fd_ >= 0) {
       const std::ptrdiff_t dropped = sys::discard(fd_);
       if (dropped > 0 || dropped == -EINTR) continue;
@@ -199,7 +231,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
   }
 
-  [[nodiscard]] std::ptrdiff_t send_several(std::span<buffer> rest) noexcept {
+  [[nodiscard, gnu::noinline]] std::ptrdiff_t send_several(std::span<buffer> rest) noexcept {
     std::array<iovec, 64> pieces;
     std::size_t count = 0;
     for (buffer& one : rest) {
@@ -211,7 +243,8 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
 
   bool own_;
-  bool ended_ = false;  // the loop has reported an end: a short read says nothing any more
+  bool attention_ = false;  // a report is not simply for a reader or a writer
+  bool ended_ = false;      // the loop has reported an end: a short read says nothing any more
   connect_waiter* connecting_ = nullptr;
   socket_address local_;
   socket_address remote_;
