@@ -112,7 +112,7 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
   bool stopped_ = false;
 };
 
-class task_scope::child_base : public detail::list_link {
+class task_scope::child_base : public detail::self_unlinking {
  public:
   virtual void request_stop() noexcept = 0;
   virtual void destroy() noexcept = 0;

@@ -19,32 +19,66 @@ namespace detail {
 
 /// The header in front of a buffer's bytes; the bytes of an adopted string live in the string instead.
 struct buffer_block {
-  std::atomic<std::uint32_t> handles{1};
-  bool writable;
-  bool adopted;
-  std::size_t allocated;  // bytes asked of the pool, header included
+  enum class kind : std::uint8_t { shelved, large, adopted };
 
-  buffer_block(std::size_t size, bool is_writable, bool is_adopted) noexcept
-      : writable(is_writable), adopted(is_adopted), allocated(size) {}
+  std::atomic<std::uint32_t> handles{1};
+  kind made;
+  bool writable;
+  std::uint8_t shelf;  // the size class of a shelved block
+
+  buffer_block(kind how, bool is_writable, std::size_t index) noexcept
+      : made(how), writable(is_writable), shelf(static_cast<std::uint8_t>(index)) {}
   [[nodiscard]] std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+
+  // Out of line because the pool is a thread-local, whose address must not be cached in a coroutine body.
+  [[nodiscard, gnu::noinline]] static buffer_block* make(std::size_t size, bool writable) {
+    return make_here(size, writable);
+  }
+  [[nodiscard, gnu::always_inline]] static buffer_block* make_here(std::size_t size, bool writable) {
+    if (pooling && size <= size_classes::small_limit - sizeof(buffer_block)) [[likely]] {
+      const std::size_t index = (size + sizeof(buffer_block) - 1) / size_classes::granule;
+      pool::shelf& shelf = thread_pool.shelves[index];
+      if (pool::free_block* block = shelf.first) [[likely]] {
+        shelf.first = block->next;
+        ++shelf.room;
+        return ::new (static_cast<void*>(block)) buffer_block(kind::shelved, writable, index);
+      }
+    }
+    return make_slowly(size, writable);
+  }
+  [[nodiscard, gnu::noinline, gnu::cold]] static buffer_block* make_slowly(std::size_t size, bool writable) {
+    if (size > PTRDIFF_MAX - sizeof(buffer_block)) throw std::bad_alloc();
+    const std::size_t whole = sizeof(buffer_block) + size;
+    if (!pooling || whole > size_classes::limit)
+      return ::new (::operator new(whole)) buffer_block(kind::large, writable, 0);
+    const std::size_t index = size_classes::index(whole);
+    return ::new (unshelve(index)) buffer_block(kind::shelved, writable, index);
+  }
 };
 
 struct adopted_block : buffer_block {
   std::string text;
-  explicit adopted_block(std::string&& from) noexcept
-      : buffer_block(sizeof(adopted_block), false, true), text(std::move(from)) {}
+  explicit adopted_block(std::string&& from) noexcept : buffer_block(kind::adopted, false, 0), text(std::move(from)) {}
 };
 
-// A sole owner pays a load. Out of line because the pool is a thread-local, whose address must not be cached in a
-// coroutine body.
+[[gnu::noinline, gnu::cold]] inline void destroy_unshelved(buffer_block* block) noexcept {
+  if (block->made == buffer_block::kind::large) {
+    ::operator delete(static_cast<void*>(block));
+  } else {
+    static_cast<adopted_block*>(block)->~adopted_block();
+    pool_free(block, sizeof(adopted_block));
+  }
+}
+
+// A sole owner pays a load. Out of line like `make`.
 [[gnu::noinline]] inline void release_block(buffer_block* block) noexcept {
   if (block->handles.load(std::memory_order_acquire) != 1 &&
       block->handles.fetch_sub(1, std::memory_order_acq_rel) != 1)
     return;
-  const std::size_t size = block->allocated;
-  if (block->adopted) [[unlikely]]
-    static_cast<adopted_block*>(block)->~adopted_block();
-  pool_free(block, size);
+  if (block->made == buffer_block::kind::shelved) [[likely]]
+    shelve(block, block->shelf);
+  else
+    destroy_unshelved(block);
 }
 
 struct buffer_access;
@@ -164,9 +198,7 @@ class buffer {
 
   buffer(std::size_t size, bool writable) {
     if (size == 0) return;
-    if (size > PTRDIFF_MAX - sizeof(detail::buffer_block)) throw std::bad_alloc();
-    const std::size_t whole = sizeof(detail::buffer_block) + size;
-    block_ = ::new (detail::pool_allocate(whole)) detail::buffer_block(whole, writable, false);
+    block_ = detail::buffer_block::make(size, writable);
     data_ = block_->bytes();
     size_ = size;
   }
@@ -183,9 +215,12 @@ namespace detail {
 
 /// For flows, whose reads may be written to like what `buffer::allocate` gives.
 struct buffer_access {
-  /// Makes `empty`, which holds nothing, a writable copy of `size` bytes.
+  /// Makes `empty`, which holds nothing, a writable copy of `size` bytes, at least one. Not for a coroutine's body.
   static void copy(buffer& empty, const void* from, std::size_t size) {
-    ::new (static_cast<void*>(&empty)) buffer(from, size, true);
+    empty.block_ = buffer_block::make_here(size, true);
+    empty.data_ = empty.block_->bytes();
+    empty.size_ = size;
+    std::memcpy(empty.data_, from, size);
   }
 };
 

@@ -83,7 +83,7 @@ class executor {
 
   /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing,
   /// and may be called from any thread; from a foreign thread the node must live until it has run.
-  [[gnu::noinline]] void post(node& work) noexcept {
+  [[gnu::noinline]] void post(basic_node& work) noexcept {
     if (detail::current_executor == this) [[likely]]
       ready_.push_back(work);
     else
@@ -118,7 +118,7 @@ class executor {
   [[nodiscard]] void* extension() const noexcept { return extension_; }
 
   /// Something outside the queues whose waiters must hear when the executor goes away.
-  class dependent : public detail::list_link {
+  class dependent : public detail::self_unlinking {
    public:
     /// The executor is going away: complete what waits, by `post`. Called once, off the list.
     virtual void on_executor_gone() noexcept = 0;
@@ -160,11 +160,11 @@ class executor {
   /// Runs what was queued when it was called; what is queued meanwhile waits for the next call. Gives how many ran.
   std::size_t run_ready() noexcept {
     take_inbox();
-    detail::intrusive_list<node> batch;
+    detail::intrusive_list<basic_node> batch;
     batch.splice_back(ready_);
     std::size_t ran = 0;
     while (!batch.empty()) {
-      node& work = batch.pop_front();
+      basic_node& work = batch.pop_front();
       renew_turns();
       work.run();
       ++ran;
@@ -219,8 +219,8 @@ class executor {
   }
 
   // The inbox is a stack through a field of the link that lists do not need yet; who finds it empty wakes the executor.
-  [[gnu::noinline, gnu::cold]] void post_from_outside(node& work) noexcept {
-    node* head = inbox_.load(std::memory_order_relaxed);
+  [[gnu::noinline, gnu::cold]] void post_from_outside(basic_node& work) noexcept {
+    basic_node* head = inbox_.load(std::memory_order_relaxed);
     do {
       work.chain(head);
     } while (!inbox_.compare_exchange_weak(head, &work, std::memory_order_release, std::memory_order_relaxed));
@@ -228,10 +228,10 @@ class executor {
   }
   void take_inbox() noexcept {
     if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
-    node* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
-    detail::intrusive_list<node> arrived;
+    basic_node* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+    detail::intrusive_list<basic_node> arrived;
     while (newest != nullptr) {
-      node* next = static_cast<node*>(newest->chained());
+      auto* next = static_cast<basic_node*>(newest->chained());
       arrived.push_front(*newest);
       newest = next;
     }
@@ -243,11 +243,11 @@ class executor {
   void* extension_ = nullptr;
   unsigned turns_ = turns_per_resumption;
   bool finishing_ = false;
-  detail::intrusive_list<node> ready_;
+  detail::intrusive_list<basic_node> ready_;
   detail::timer_heap timers_;
   detail::intrusive_list<dependent> dependents_;
   detail::intrusive_list<dependent> roots_;
-  std::atomic<node*> inbox_{nullptr};
+  std::atomic<basic_node*> inbox_{nullptr};
 };
 
 inline void timer::disarm() noexcept {

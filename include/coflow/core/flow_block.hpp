@@ -7,13 +7,11 @@
 /// here.
 #pragma once
 
-#include <cstdint>
 #include <new>
 #include <system_error>
 #include <utility>
 
 #include "coflow/core/config.hpp"
-#include "coflow/core/detail/reference.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow_operations.hpp"
@@ -36,6 +34,7 @@ enum class attempt {
 ///     bool may_read() const noexcept;          // false if try_read would only find that it has to wait: a quick look
 ///     attempt try_read(buffer& data);          // may throw std::bad_alloc before any byte is consumed
 ///     attempt try_write(writing_operation<Derived>& op) noexcept;     // from op.rest(), telling op.advance(n)
+///     std::size_t try_send(const buffer& bytes) noexcept;             // optional: how many of them went out at once
 ///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
 ///     void signal_end() noexcept;              // everything queued is out: tell the peer that the stream ends (S3)
 ///     void release_transport(bool abort) noexcept;   // closed; `abort` if a clean end would be a lie (X3)
@@ -52,12 +51,6 @@ class flow_block {
   flow_block(const flow_block&) = delete;
   flow_block& operator=(const flow_block&) = delete;
 
-  void retain() noexcept { ++references_; }
-  void release() noexcept {
-    if (--references_ == 0) [[unlikely]]
-      self().last_reference();
-  }
-
   [[nodiscard]] half_state& state() noexcept { return state_; }
   [[nodiscard]] const half_state& state() const noexcept { return state_; }
 
@@ -72,27 +65,31 @@ class flow_block {
   // ---- for the operations; true means: suspended
 
   [[nodiscard, gnu::noinline]] bool start(reading& op) noexcept {
-    if (op.stop_requested() || !state_.can_read() || !self().entered()) [[unlikely]] {
-      if (refuse(op)) return false;
-    }
-    const bool first = readers_.idle();
-    const bool now = first && self().home().take_turn();
-    if (now && self().may_read() && attempt_read(op)) return false;
+    if (op.stop_requested() || !state_.can_read() || !self().entered()) [[unlikely]]
+      return start_reluctantly(op);
+    if (readers_.idle() && self().may_read()) return start_now(op);
     readers_.push(op);
-    if (first && !now) call(readers_);
     op.begin_wait();
     return true;
   }
 
-  [[nodiscard, gnu::noinline]] bool start(writing& op) noexcept {
-    if (op.stop_requested() || !state_.can_write() || op.rest().empty() || !self().entered()) [[unlikely]] {
-      if (refuse(op)) return false;
+  [[nodiscard, gnu::noinline]] bool start(write_operation<Derived>& op) noexcept {
+    if constexpr (requires { self().try_send(op.bytes_); }) {
+      if (op.stop_requested() || !state_.can_write() || !writers_.idle() || op.bytes_.empty() || !self().entered() ||
+          !self().home().take_turn()) [[unlikely]]
+        return start_listed(op);
+      return send_now(op);
+    } else {
+      return start_listed(op);
     }
-    const bool first = writers_.idle();
-    const bool now = first && self().home().take_turn();
-    if (now && attempt_write(op)) return false;
+  }
+
+  [[nodiscard, gnu::noinline]] bool start(writing& op) noexcept {
+    if (op.stop_requested() || !state_.can_write() || op.rest().empty() || !self().entered()) [[unlikely]]
+      return start_reluctantly(op);
+    if (writers_.idle()) [[likely]]
+      return start_now(op);
     writers_.push(op);
-    if (first && !now) call(writers_);
     op.begin_wait();
     return true;
   }
@@ -116,19 +113,15 @@ class flow_block {
 
   [[nodiscard, gnu::noinline]] bool try_again(reading& op) noexcept {
     readers_.answer(op);
-    if (!attempt_read(op)) {
-      readers_.put_back(op);
-      return false;
-    }
+    if (!attempt_read(op)) return false;
+    readers_.pop();
     call(readers_);
     return true;
   }
   [[nodiscard, gnu::noinline]] bool try_again(writing& op) noexcept {
     writers_.answer(op);
-    if (!attempt_write(op)) {
-      writers_.put_back(op);
-      return false;
-    }
+    if (!attempt_write(op)) return false;
+    writers_.pop();
     after_write();
     return true;
   }
@@ -140,7 +133,7 @@ class flow_block {
   }
   void stop(writing& op) noexcept {
     withdraw(op);
-    op.outcome_ = canceled();
+    op.come_to(canceled());
     settle(op);
   }
   void stop(shutting& op) noexcept {
@@ -148,17 +141,15 @@ class flow_block {
     settle(op);
   }
 
-  // The operation's coroutine dies, or it is told to stop: it takes its wait back, and the next one has its chance.
+  // An operation that waits or is called is no longer wanted: it takes its wait back, and the next one has its chance.
   [[gnu::noinline]] void withdraw(reading& op) noexcept {
-    const bool was_called = op.phase_ == queued_operation::phase::called;
+    const bool was_called = op.phase_ == operation_phase::called;
     readers_.remove(op);
     if (was_called) call(readers_);
   }
   [[gnu::noinline]] void withdraw(writing& op) noexcept {
-    const bool queued = op.phase_ != queued_operation::phase::settled;
-    const bool was_called = op.phase_ == queued_operation::phase::called;
+    const bool was_called = op.phase_ == operation_phase::called;
     writers_.remove(op);
-    if (!queued) return;
     if (op.begun_) {
       state_.tear_write();
       settle_writers();
@@ -168,6 +159,7 @@ class flow_block {
       call(writers_);
     }
   }
+  void withdraw(shutting& op) noexcept { shutters_.remove(op); }
 
   // ---- for the transport
 
@@ -177,14 +169,13 @@ class flow_block {
 
   /// The same for the first reader, but on the spot and resuming inline: for an executor's own turn only. The block may
   /// be gone when this returns; further readers are called.
-  void serve_reader() noexcept {
-    queued_operation* first = readers_.first();
+  [[gnu::noinline]] void serve_reader() noexcept {
+    queued_operation* first = readers_.waiting();
     if (first == nullptr) return;
     auto& op = static_cast<reading&>(*first);
     if (!attempt_read(op)) return;
-    readers_.remove_first(op);
-    if (!readers_.idle()) [[unlikely]]
-      call(readers_);
+    readers_.pop();
+    call(readers_);
     self().home().renew_turns();
     op.resume();
   }
@@ -193,9 +184,9 @@ class flow_block {
   [[nodiscard]] bool has_writer() const noexcept { return !writers_.idle(); }
 
   /// Brings the waiters up to the state after a verdict that came from elsewhere (a reset seen by the other side).
-  void spread_verdict() noexcept {
-    if (!state_.can_read()) settle_readers();
-    if (!state_.can_transmit()) settle_writers();
+  void spread_verdict(const queued_operation* except = nullptr) noexcept {
+    if (!state_.can_read()) settle_readers(except);
+    if (!state_.can_transmit()) settle_writers(except);
     if (state_.can_read() && state_.broken()) call(readers_);
   }
 
@@ -207,38 +198,72 @@ class flow_block {
   Derived& self() noexcept { return static_cast<Derived&>(*this); }
 
   void call(operation_queue& queue) noexcept {
-    if (queue.first() != nullptr) queue.call_first(self().home());
+    if (!queue.idle()) [[unlikely]]
+      call_first_of(queue);
+  }
+  [[gnu::noinline]] void call_first_of(operation_queue& queue) noexcept { queue.call(self().home()); }
+
+  // Nobody is before it. An operation that would go on for too long in this turn takes its next chance in another.
+  [[nodiscard, gnu::noinline]] bool start_now(reading& op) noexcept {
+    const bool in_turn = self().home().take_turn();
+    if (in_turn && attempt_read(op)) return false;
+    readers_.push(op);
+    if (!in_turn) call(readers_);
+    op.begin_wait();
+    return true;
+  }
+  [[nodiscard, gnu::noinline]] bool start_now(writing& op) noexcept {
+    const bool in_turn = self().home().take_turn();
+    if (in_turn && attempt_write(op)) [[likely]]
+      return false;
+    writers_.push(op);
+    if (!in_turn) call(writers_);
+    op.begin_wait();
+    return true;
   }
 
-  // True, with the outcome set, if the operation is not to begin.
-  [[gnu::noinline, gnu::cold]] bool refuse(reading& op) noexcept {
+  [[nodiscard, gnu::noinline]] bool send_now(write_operation<Derived>& op) noexcept {
+    const std::size_t sent = self().try_send(op.bytes_);
+    if (sent == op.bytes_.size()) [[likely]]
+      return false;
+    op.list_bytes();
+    if (sent != 0) op.advance(sent);
+    return start_now(op);
+  }
+  [[nodiscard, gnu::noinline, gnu::cold]] bool start_listed(write_operation<Derived>& op) noexcept {
+    op.list_bytes();
+    return start(static_cast<writing&>(op));
+  }
+
+  // Something keeps it from beginning, if only that the flow has no executor yet.
+  [[nodiscard, gnu::noinline, gnu::cold]] bool start_reluctantly(reading& op) noexcept {
     std::error_code refused;
     if (op.stop_requested())
       refused = canceled();
     else if (!state_.can_read())
       refused = state_.read_verdict();
     else if (refused = self().enter(); !refused)
-      return false;
+      return start(op);
     op.come_to(refused);
-    return true;
+    return false;
   }
-  [[gnu::noinline, gnu::cold]] bool refuse(writing& op) noexcept {
+  [[nodiscard, gnu::noinline, gnu::cold]] bool start_reluctantly(writing& op) noexcept {
     std::error_code refused;
     if (op.stop_requested()) {
       refused = canceled();
     } else if (!state_.can_write()) {
       refused = state_.write_verdict();
     } else {
-      if (op.rest().empty()) return true;  // law W9
+      if (op.rest().empty()) return false;  // law W9
       refused = self().enter();
-      if (!refused) return false;
+      if (!refused) return start(op);
     }
-    op.outcome_ = refused;
-    return true;
+    if (refused) op.come_to(refused);
+    return false;
   }
 
   // True if the operation has its outcome.
-  bool attempt_read(reading& op) noexcept {
+  [[gnu::always_inline]] bool attempt_read(reading& op) noexcept {
     attempt came_to;
     try {
       came_to = self().try_read(op.data_);
@@ -252,24 +277,22 @@ class flow_block {
     meet_verdict(op);
     return true;
   }
-  bool attempt_write(writing& op) noexcept {
+  [[gnu::always_inline]] bool attempt_write(writing& op) noexcept {
     const attempt came_to = self().try_write(op);
     if (came_to == attempt::wait) return false;
     if (came_to == attempt::verdict) [[unlikely]]
       meet_verdict(op);
     return true;
   }
-  // The verdict that `op`, which may still stand in its queue, has just met goes to all others.
+  // The verdict that `op`, which may still be the first of its queue, has just met goes to all others.
   [[gnu::noinline, gnu::cold]] void meet_verdict(reading& op) noexcept {
     op.come_to(state_.read_verdict());
-    op.unlink();
-    spread_verdict();
+    spread_verdict(&op);
   }
   [[gnu::noinline, gnu::cold]] void meet_verdict(writing& op) noexcept {
     if (op.begun_) state_.mark_torn();
-    op.outcome_ = state_.write_verdict();
-    op.unlink();
-    spread_verdict();
+    op.come_to(state_.write_verdict());
+    spread_verdict(&op);
   }
 
   void after_write() noexcept {
@@ -284,24 +307,26 @@ class flow_block {
   }
 
   void settle(queued_operation& op) noexcept {
-    op.phase_ = queued_operation::phase::settled;
+    op.phase_ = operation_phase::settled;
     op.end_wait();
     self().home().post(op);
   }
-  [[gnu::noinline, gnu::cold]] void settle_readers() noexcept {
-    readers_.take_all([this](queued_operation& one) {
+  [[gnu::noinline, gnu::cold]] void settle_readers(const queued_operation* except = nullptr) noexcept {
+    const auto end = [this](queued_operation& one) {
       auto& op = static_cast<reading&>(one);
       op.come_to(state_.read_verdict());
       settle(op);
-    });
+    };
+    readers_.take_all(end, except);
   }
-  [[gnu::noinline, gnu::cold]] void settle_writers() noexcept {
-    writers_.take_all([this](queued_operation& one) {
+  [[gnu::noinline, gnu::cold]] void settle_writers(const queued_operation* except = nullptr) noexcept {
+    const auto end = [this](queued_operation& one) {
       auto& op = static_cast<writing&>(one);
       if (op.begun_) state_.mark_torn();
-      op.outcome_ = state_.write_verdict();
+      op.come_to(state_.write_verdict());
       settle(op);
-    });
+    };
+    writers_.take_all(end, except);
     settle_shutters();
   }
   [[gnu::noinline, gnu::cold]] void settle_shutters() noexcept {
@@ -312,34 +337,37 @@ class flow_block {
   operation_queue readers_;
   operation_queue writers_;
   operation_queue shutters_;
-  std::uint32_t references_ = 1;
 };
 
-/// What a flow's handle holds: the owner's share of a control block, which closes the flow when it dies (law C6).
+/// What a flow's handle holds: it owns the control block, and closes the flow when it dies (law C6).
 template <class Block>
 class flow_handle {
  public:
-  /// Takes over the reference that a new block is born with.
   explicit flow_handle(Block* fresh) noexcept : block_(fresh) {}
-  flow_handle(flow_handle&& other) noexcept = default;
+  flow_handle(flow_handle&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
   flow_handle& operator=(flow_handle&& other) noexcept {
-    flow_handle(std::move(other)).swap(*this);
+    if (this != &other) {
+      drop();
+      block_ = std::exchange(other.block_, nullptr);
+    }
     return *this;
   }
-  ~flow_handle() {
-    if (block_) block_->close();
-  }
+  ~flow_handle() { drop(); }
 
-  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(block_); }
   [[nodiscard]] Block& operator*() const noexcept {
-    COFLOW_ASSERT(block_, "a flow that was moved from was used");
+    COFLOW_ASSERT(block_ != nullptr, "a flow that was moved from was used");
     return *block_;
   }
   [[nodiscard]] Block* operator->() const noexcept { return &**this; }
-  void swap(flow_handle& other) noexcept { std::swap(block_, other.block_); }
 
  private:
-  detail::reference<Block> block_;
+  void drop() noexcept {
+    if (block_ == nullptr) return;
+    block_->close();
+    block_->destroy();
+  }
+
+  Block* block_;
 };
 
 }  // namespace coflow::inline v0

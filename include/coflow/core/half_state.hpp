@@ -54,7 +54,7 @@ class half_state {
 
   /// True if the write half met an error that ended the whole connection: reads deliver what is there, and where the
   /// input then runs dry or ends, that error is the verdict (facts K2, K3).
-  [[nodiscard]] bool broken() const noexcept { return write_ == half::failed && detail::ends_connection(write_error_); }
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
 
   /// The stream may not end cleanly any more: a write was given up after a part of it had gone out (law X3).
   [[nodiscard]] bool torn() const noexcept { return torn_; }
@@ -86,6 +86,7 @@ class half_state {
     if (!can_transmit()) return;
     write_ = half::failed;
     write_error_ = code;
+    broken_ = detail::ends_connection(code);
   }
 
   /// A write was given up after a part of it had gone out: no other write, and no clean end, may follow (laws X2, X3).
@@ -132,6 +133,7 @@ class half_state {
   half read_ = half::open;
   half write_ = half::open;
   bool torn_ = false;
+  bool broken_ = false;
 };
 
 }  // namespace coflow::inline v0

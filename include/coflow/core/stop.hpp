@@ -14,7 +14,7 @@
 namespace coflow::inline v0 {
 
 /// Something that waits and can be told to give up. It is a node because giving up means to be posted with a verdict.
-class stop_target : public node {
+class stop_target : public basic_node {
  public:
   /// The wait is no longer wanted. Called after the target was detached; must not resume anybody inline (law O3).
   virtual void on_stop() noexcept = 0;
@@ -45,6 +45,9 @@ class stop_node {
   void detach(const stop_target& target) noexcept {
     if (target_ == &target) target_ = nullptr;
   }
+
+  /// Nothing waits any longer: for the target that is attached, if any is.
+  void detach() noexcept { target_ = nullptr; }
 
  private:
   stop_target* target_ = nullptr;

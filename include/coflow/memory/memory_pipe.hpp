@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "coflow/core/detail/pool.hpp"
-#include "coflow/core/detail/reference.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/memory/detail/buffer_ring.hpp"
@@ -40,7 +39,7 @@ class pipe_end : public flow_block<pipe_end> {
   inline void input_unwanted() noexcept;
   inline void signal_end() noexcept;
   inline void release_transport(bool abort) noexcept;
-  inline void last_reference() noexcept;
+  inline void destroy() noexcept;
 
  private:
   friend class pipe_block;
@@ -56,7 +55,7 @@ class pipe_end : public flow_block<pipe_end> {
   bool peer_gone_ = false;                 // nobody will read what this end writes
 };
 
-/// Both ends in one piece of memory, which lives until neither has a handle or an operation.
+/// Both ends in one piece of memory, which lives until neither has a handle.
 class pipe_block final : public pooled, public executor::dependent {
  public:
   explicit pipe_block(std::size_t capacity) noexcept : capacity_(std::max<std::size_t>(capacity, 1)) {}
@@ -166,7 +165,7 @@ inline void pipe_end::reset() noexcept {
   close();
 }
 
-inline void pipe_end::last_reference() noexcept {
+inline void pipe_end::destroy() noexcept {
   if (--whole_.ends_ == 0) delete &whole_;
 }
 

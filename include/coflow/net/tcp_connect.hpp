@@ -27,7 +27,7 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
       : socket_(socket), deadline_(deadline) {}
   connect_wait(connect_wait&&) = delete;
   ~connect_wait() {
-    if (pending_) socket_->set_connect_waiter(nullptr);
+    if (pending_) socket_.set_connect_waiter(nullptr);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -37,11 +37,11 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
     if (this->stop_requested())
       outcome_ = canceled();
     else
-      outcome_ = socket_->enter();
+      outcome_ = socket_.enter();
     if (outcome_) return false;
-    socket_->set_connect_waiter(this);
+    socket_.set_connect_waiter(this);
     pending_ = true;
-    if (deadline_) socket_->home().arm(timer_, *deadline_);
+    if (deadline_) socket_.home().arm(timer_, *deadline_);
     this->begin_wait();
     return true;
   }
@@ -61,14 +61,14 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
   void on_decided() noexcept override {
     pending_ = false;
     int pending_error = 0;
-    const int status = sys::get_option(socket_->fd(), SOL_SOCKET, SO_ERROR, pending_error);
+    const int status = sys::get_option(socket_.fd(), SOL_SOCKET, SO_ERROR, pending_error);
     sys::kernel_address peer;
     if (status < 0) {
       decide(from_system(-status));
     } else if (pending_error != 0) {
       decide(from_system(pending_error));
-    } else if (sys::peer_address(socket_->fd(), peer) < 0) {
-      socket_->set_connect_waiter(this);
+    } else if (sys::peer_address(socket_.fd(), peer) < 0) {
+      socket_.set_connect_waiter(this);
       pending_ = true;
     } else {
       decide({});
@@ -80,26 +80,26 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
     settle();
   }
   void on_stop() noexcept override {
-    if (std::exchange(pending_, false)) socket_->set_connect_waiter(nullptr);
+    if (std::exchange(pending_, false)) socket_.set_connect_waiter(nullptr);
     outcome_ = canceled();
     settle();
   }
   void settle() noexcept {
     timer_.disarm();
     this->end_wait();
-    socket_->home().post(*this);
+    socket_.home().post(*this);
   }
   // In a turn of the loop: goes on at once.
   void decide(std::error_code code) noexcept {
-    if (std::exchange(pending_, false)) socket_->set_connect_waiter(nullptr);
+    if (std::exchange(pending_, false)) socket_.set_connect_waiter(nullptr);
     outcome_ = code;
     timer_.disarm();
-    socket_->home().renew_turns();
+    socket_.home().renew_turns();
     this->resume();
   }
   void run() noexcept override { this->resume(); }
 
-  reference<stream_socket> socket_;
+  stream_socket& socket_;
   std::optional<executor::time_point> deadline_;
   deadline_timer timer_{*this};
   std::error_code outcome_;

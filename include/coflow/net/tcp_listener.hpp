@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "coflow/core/detail/pool.hpp"
-#include "coflow/core/detail/reference.hpp"
-#include "coflow/core/flow_operations.hpp"
+#include "coflow/core/flow_block.hpp"
+#include "coflow/core/operation_queue.hpp"
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
@@ -33,17 +33,13 @@ class listening_socket final : public descriptor, public pooled, private descrip
   listening_socket(int fd, std::function<void(std::error_code)> on_trouble)
       : descriptor(fd), on_trouble_(std::move(on_trouble)) {}
 
-  void retain() noexcept { ++references_; }
-  void release() noexcept {
-    if (--references_ == 0) delete this;
-  }
-
   [[nodiscard]] int fd() const noexcept { return fd_; }
   inline bool start(accept_operation& op) noexcept;
   inline bool try_again(accept_operation& op) noexcept;
   inline void withdraw(accept_operation& op) noexcept;
   inline void stop(accept_operation& op) noexcept;
   inline void close() noexcept;
+  void destroy() noexcept { delete this; }
 
  private:
   // Wakes the first waiting accept when descriptors may be there again.
@@ -53,16 +49,12 @@ class listening_socket final : public descriptor, public pooled, private descrip
     void run() noexcept override {
       static_cast<descriptor_hunger&>(socket_).unlink();
       socket_.readable_ = true;
-      const reference<listening_socket> alive(socket_);
       socket_.serve();
     }
 
    private:
     listening_socket& socket_;
   };
-
-  ~listening_socket() = default;
-  friend class reference<listening_socket>;
 
   [[nodiscard]] inline std::error_code enter() noexcept;
   [[nodiscard]] inline bool attempt(accept_operation& op) noexcept;
@@ -74,11 +66,9 @@ class listening_socket final : public descriptor, public pooled, private descrip
   void on_ready(unsigned what) noexcept override {
     if ((what & (readiness::readable | readiness::ended)) == 0) return;
     readable_ = true;
-    const reference<listening_socket> alive(*this);
     serve();
   }
   void on_loop_gone() noexcept override {
-    const reference<listening_socket> alive(*this);
     close();
     loop_ = nullptr;
   }
@@ -90,7 +80,6 @@ class listening_socket final : public descriptor, public pooled, private descrip
   std::function<void(std::error_code)> on_trouble_;
   operation_queue accepts_;
   retry_timer retry_{*this};
-  std::uint32_t references_ = 1;
   bool in_trouble_ = false;
 };
 
@@ -98,16 +87,21 @@ class listening_socket final : public descriptor, public pooled, private descrip
 class [[nodiscard]] accept_operation final : public queued_operation {
  public:
   explicit accept_operation(listening_socket& socket) noexcept : socket_(socket) {}
-  accept_operation(accept_operation&& unbegun) noexcept : socket_(std::move(unbegun.socket_)) {}
+  accept_operation(accept_operation&& unbegun) noexcept : socket_(unbegun.socket_) {}
   ~accept_operation() {
-    if (phase_ != phase::idle) socket_->withdraw(*this);
+    if (phase_ == operation_phase::idle) return;
+    this->end_wait();
+    if (phase_ == operation_phase::settled)
+      this->unlink();  // the listener may be gone already
+    else
+      socket_.withdraw(*this);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
   [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     this->bind(awaiting);
-    return socket_->start(*this);
+    return socket_.start(*this);
   }
   [[nodiscard]] result<tcp_flow> await_resume() {
     if (!accepted_) return failure_;
@@ -118,14 +112,14 @@ class [[nodiscard]] accept_operation final : public queued_operation {
   friend class listening_socket;
 
   void run() noexcept override {
-    if (phase_ != phase::called || socket_->try_again(*this)) {
-      phase_ = phase::idle;
+    if (phase_ != operation_phase::called || socket_.try_again(*this)) {
+      phase_ = operation_phase::idle;
       this->resume();
     }
   }
-  void on_stop() noexcept override { socket_->stop(*this); }
+  void on_stop() noexcept override { socket_.stop(*this); }
 
-  reference<listening_socket> socket_;
+  listening_socket& socket_;
   std::optional<tcp_flow> accepted_;
   std::error_code failure_;
 };
@@ -159,16 +153,14 @@ inline bool listening_socket::start(accept_operation& op) noexcept {
 
 inline bool listening_socket::try_again(accept_operation& op) noexcept {
   accepts_.answer(op);
-  if (!attempt(op)) {
-    accepts_.put_back(op);
-    return false;
-  }
+  if (!attempt(op)) return false;
+  accepts_.pop();
   call();
   return true;
 }
 
 inline void listening_socket::withdraw(accept_operation& op) noexcept {
-  const bool was_called = op.phase_ == accept_operation::phase::called;
+  const bool was_called = op.phase_ == operation_phase::called;
   accepts_.remove(op);
   if (was_called) call();
 }
@@ -189,24 +181,25 @@ inline void listening_socket::close() noexcept {
 
 inline void listening_socket::settle(accept_operation& op, std::error_code code) noexcept {
   op.failure_ = code;
-  op.phase_ = accept_operation::phase::settled;
+  op.phase_ = operation_phase::settled;
   op.end_wait();
   loop_->post(op);
 }
 
 inline void listening_socket::call() noexcept {
-  if (accepts_.first() != nullptr) accepts_.call_first(*loop_);
+  if (!accepts_.idle()) accepts_.call(*loop_);
 }
 
+// The listener may be gone when this returns.
 inline void listening_socket::serve() noexcept {
-  while (queued_operation* first = accepts_.first()) {
-    auto& op = static_cast<accept_operation&>(*first);
-    if (!attempt(op)) return;
-    accepts_.remove(op);
-    loop_->renew_turns();
-    op.resume();
-    if (loop_ == nullptr) return;
-  }
+  queued_operation* first = accepts_.waiting();
+  if (first == nullptr) return;
+  auto& op = static_cast<accept_operation&>(*first);
+  if (!attempt(op)) return;
+  accepts_.pop();
+  call();
+  loop_->renew_turns();
+  op.resume();
 }
 
 // Shortages end; the connections stay in the kernel's queue and no edge announces them again, so look every 100 ms, and
@@ -290,14 +283,9 @@ class tcp_listener {
   }
 
   tcp_listener(tcp_listener&&) noexcept = default;
-  tcp_listener& operator=(tcp_listener&& other) noexcept {
-    tcp_listener(std::move(other)).swap(*this);
-    return *this;
-  }
+  tcp_listener& operator=(tcp_listener&&) noexcept = default;
   /// Closes the listener.
-  ~tcp_listener() {
-    if (socket_) socket_->close();
-  }
+  ~tcp_listener() = default;
 
   /// Waits for the next connection. It goes on through what concerns a single connection and through shortages of
   /// descriptors and memory (`listener_options::on_trouble`), and fails only when the listener is closed or broken.
@@ -319,7 +307,6 @@ class tcp_listener {
 
  private:
   explicit tcp_listener(detail::listening_socket* fresh) noexcept : socket_(fresh) {}
-  void swap(tcp_listener& other) noexcept { std::swap(socket_, other.socket_); }
 
   // What is set on the listening socket is inherited by the connections that it accepts (tcp(7), socket(7)).
   static int prepare(int fd, const endpoint& local, const listener_options& options) noexcept {
@@ -333,7 +320,7 @@ class tcp_listener {
     return status;
   }
 
-  detail::reference<detail::listening_socket> socket_;
+  flow_handle<detail::listening_socket> socket_;
 };
 
 }  // namespace coflow::inline v0

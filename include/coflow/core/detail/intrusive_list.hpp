@@ -5,7 +5,8 @@
 namespace coflow::inline v0 {
 namespace detail {
 
-/// A link of a list. It takes itself off its list when it dies.
+/// A link of a list. Whoever ends its life takes it off first, by `unlink`: operations have this checked by their own
+/// state, and a destructor here would cost each of them.
 class list_link {
  public:
   list_link() noexcept {}
@@ -27,14 +28,21 @@ class list_link {
   [[nodiscard]] list_link* chained() const noexcept { return previous_; }
 
  protected:
-  ~list_link() { unlink(); }
+  ~list_link() = default;
 
  private:
   template <class T>
   friend class intrusive_list;
 
   list_link* next_ = nullptr;
-  list_link* previous_ = nullptr;
+  list_link* previous_;  // means something while next_ does
+};
+
+/// A link that takes itself off its list when it dies.
+class self_unlinking : public list_link {
+ protected:
+  self_unlinking() noexcept {}
+  ~self_unlinking() { unlink(); }
 };
 
 /// A first-in, first-out list of `T`, which derives from `list_link`. It does not own its elements.

@@ -41,8 +41,8 @@ struct size_classes {
     return std::size_t{2048} << (index - small_count);
   }
   /// How many free blocks of a class one thread keeps: 256 KiB of each small class, 512 KiB of each large one.
-  static constexpr std::uint16_t keep(std::size_t index) noexcept {
-    return static_cast<std::uint16_t>((index < small_count ? 256 * 1024 : 512 * 1024) / size(index));
+  static constexpr std::uint32_t keep(std::size_t index) noexcept {
+    return static_cast<std::uint32_t>((index < small_count ? 256 * 1024 : 512 * 1024) / size(index));
   }
 };
 
@@ -50,25 +50,28 @@ struct pool {
   struct free_block {
     free_block* next;
   };
-  free_block* heads[size_classes::count];
-  std::uint16_t room[size_classes::count];  // how many more blocks are kept; 0 before the guard exists and after it
-  bool closed;                              // the guard is gone
+  struct shelf {
+    free_block* first;
+    std::uint32_t room;  // how many more blocks are kept; 0 before the guard exists and after it
+  };
+  shelf shelves[size_classes::count];
+  bool closed;  // the guard is gone
 
   void open() noexcept {
-    for (std::size_t i = 0; i < size_classes::count; ++i) room[i] = size_classes::keep(i);
+    for (std::size_t i = 0; i < size_classes::count; ++i) shelves[i].room = size_classes::keep(i);
   }
   void drain() noexcept {
-    for (std::size_t i = 0; i < size_classes::count; ++i) {
-      while (free_block* block = heads[i]) {
-        heads[i] = block->next;
-        ++room[i];
+    for (shelf& one : shelves) {
+      while (free_block* block = one.first) {
+        one.first = block->next;
+        ++one.room;
         ::operator delete(static_cast<void*>(block));
       }
     }
   }
   void close() noexcept {
     drain();
-    for (std::uint16_t& left : room) left = 0;
+    for (shelf& one : shelves) one.room = 0;
     closed = true;
   }
 };
@@ -84,55 +87,59 @@ struct pool_guard {
 };
 
 // No room: the first block that this thread frees, or one too many, or the thread is ending.
-[[gnu::noinline, gnu::cold]] inline void pool_free_slowly(void* memory, std::size_t index) noexcept {
+[[gnu::noinline, gnu::cold]] inline void shelve_slowly(void* memory, std::size_t index) noexcept {
   pool& mine = thread_pool;
   if (!mine.closed) {
     static thread_local pool_guard guard;
-    if (mine.room[index] != 0) {
-      mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
-      --mine.room[index];
+    if (pool::shelf& shelf = mine.shelves[index]; shelf.room != 0) {
+      shelf.first = ::new (memory) pool::free_block{shelf.first};
+      --shelf.room;
       return;
     }
   }
   ::operator delete(memory);
 }
 
-/// Gives `size` bytes (rounded up to its class), aligned for any object. Throws std::bad_alloc.
-[[nodiscard, gnu::noinline]] inline void* pool_allocate(std::size_t size) {
-#ifdef COFLOW_NO_POOL
-  return ::operator new(size);
-#else
-  if (size > size_classes::limit) return ::operator new(size);
-  const std::size_t index = size_classes::index(size);
-  pool& mine = thread_pool;
-  if (pool::free_block* block = mine.heads[index]) [[likely]] {
-    mine.heads[index] = block->next;
-    ++mine.room[index];
+/// Gives a block of the class `index`, aligned for any object. Throws std::bad_alloc. Not for inlining into a
+/// coroutine.
+[[nodiscard]] inline void* unshelve(std::size_t index) {
+  pool::shelf& shelf = thread_pool.shelves[index];
+  if (pool::free_block* block = shelf.first) [[likely]] {
+    shelf.first = block->next;
+    ++shelf.room;
     return block;
   }
   return ::operator new(size_classes::size(index));
+}
+/// Takes it back. Not for inlining into a coroutine.
+inline void shelve(void* memory, std::size_t index) noexcept {
+  pool::shelf& shelf = thread_pool.shelves[index];
+  if (shelf.room == 0) [[unlikely]] {
+    shelve_slowly(memory, index);
+    return;
+  }
+  shelf.first = ::new (memory) pool::free_block{shelf.first};
+  --shelf.room;
+}
+
+#ifdef COFLOW_NO_POOL
+inline constexpr bool pooling = false;
+#else
+inline constexpr bool pooling = true;
 #endif
+
+/// Gives `size` bytes (rounded up to its class), aligned for any object. Throws std::bad_alloc.
+[[nodiscard, gnu::noinline]] inline void* pool_allocate(std::size_t size) {
+  if (!pooling || size > size_classes::limit) return ::operator new(size);
+  return unshelve(size_classes::index(size));
 }
 
 /// Takes back what `pool_allocate(size)` gave, on any thread.
 [[gnu::noinline]] inline void pool_free(void* memory, std::size_t size) noexcept {
-#ifdef COFLOW_NO_POOL
-  static_cast<void>(size);
-  ::operator delete(memory);
-#else
-  if (size > size_classes::limit) {
+  if (!pooling || size > size_classes::limit)
     ::operator delete(memory);
-    return;
-  }
-  const std::size_t index = size_classes::index(size);
-  pool& mine = thread_pool;
-  if (mine.room[index] == 0) [[unlikely]] {
-    pool_free_slowly(memory, index);
-    return;
-  }
-  mine.heads[index] = ::new (memory) pool::free_block{mine.heads[index]};
-  --mine.room[index];
-#endif
+  else
+    shelve(memory, size_classes::index(size));
 }
 
 /// A base that puts objects of the derived class into the pool.

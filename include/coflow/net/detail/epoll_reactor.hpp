@@ -4,7 +4,6 @@
 
 #include <sys/epoll.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -35,16 +34,12 @@ class epoll_reactor final : public reactor {
   void remove(int fd) noexcept override { sys::epoll_remove(epoll_, fd); }
 
   [[nodiscard]] int wait(std::span<ready_event> events, int milliseconds) noexcept override {
-    std::array<epoll_event, batch> found;
-    const std::size_t room = events.size() < batch ? events.size() : batch;
-    const int count = sys::epoll_wait(epoll_, std::span(found).first(room), milliseconds);
-    if (count < 0) return count == -EINTR ? 0 : count;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-      events[i] = ready_event{found[i].data.u64, found[i].events};
-    return count;
+    static_assert(sizeof(ready_event) == sizeof(epoll_event) &&
+                  offsetof(ready_event, what) == offsetof(epoll_event, events) &&
+                  offsetof(ready_event, token) == offsetof(epoll_event, data));
+    const int count = sys::epoll_wait(epoll_, events.data(), events.size(), milliseconds);
+    return count == -EINTR ? 0 : count;
   }
-
-  static constexpr std::size_t batch = 256;
 
  private:
   int epoll_;

@@ -21,7 +21,7 @@ namespace coflow::inline v0 {
 namespace detail {
 
 /// Something that waits for a descriptor to become free: a listener that has met EMFILE.
-class descriptor_hunger : public list_link {
+class descriptor_hunger : public self_unlinking {
  public:
   virtual void on_descriptor_freed() noexcept = 0;
 
@@ -77,20 +77,21 @@ class io_executor : public executor {
   /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop,
   /// so that a waiting read holds no memory. Throws std::bad_alloc.
   [[nodiscard]] read_space reading_space() {
-    if (scratch_.empty()) [[unlikely]]
-      scratch_ = buffer::allocate(read_size);
-    return scratch_.writable();
+    if (space_ == nullptr) [[unlikely]]
+      make_space();
+    return read_space(space_, read_size);
   }
   /// Makes `into`, which is empty, the first `size` bytes of the reading space. A small read is copied out of the
   /// block, so that whoever keeps it does not keep 64 KiB; a large one takes the block with it.
   void take_read(std::size_t size, buffer& into) noexcept {
     if (size <= read_size / 8) [[likely]] {
       try {
-        buffer_access::copy(into, scratch_.data(), size);
+        buffer_access::copy(into, space_, size);
         return;
       } catch (const std::bad_alloc&) {  // the bytes are here already: give them away with their block
       }
     }
+    space_ = nullptr;
     into = std::move(scratch_);
     into.remove_suffix(into.size() - size);
   }
@@ -105,10 +106,9 @@ class io_executor : public executor {
   /// Waits for readiness up to `milliseconds` and runs what became ready. Gives minus an errno value if it cannot wait.
   int poll_descriptors(int milliseconds) noexcept {
     const int count = reactor_->wait(events_, milliseconds);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count > 0 ? count : 0); ++i) {
-      const ready_event& event = events_[i];
-      const auto index = static_cast<std::size_t>(event.token & 0xffffffffU);
-      const slot& found = slots_[index];
+    for (int i = 0; i < count; ++i) {
+      const ready_event event = events_[i];
+      const slot& found = slots_[static_cast<std::uint32_t>(event.token)];
       // A descriptor that was closed earlier in this batch, or whose number was reused, has another generation.
       if (found.watched == nullptr || found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
       found.watched->on_ready(event.what);
@@ -136,6 +136,10 @@ class io_executor : public executor {
   };
 
   static constexpr std::size_t read_size = 64 * 1024 - sizeof(buffer_block);
+  [[gnu::noinline, gnu::cold]] void make_space() {
+    scratch_ = buffer::allocate(read_size);
+    space_ = scratch_.writable().data();
+  }
   static std::uint64_t token(int fd, std::uint32_t generation) noexcept {
     return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
   }
@@ -143,6 +147,7 @@ class io_executor : public executor {
   std::unique_ptr<reactor> reactor_;
   std::vector<slot> slots_;
   buffer scratch_;
+  std::byte* space_ = nullptr;  // the bytes of scratch_
   intrusive_list<descriptor_hunger> hungry_;
   farewell farewell_{*this};
   ready_event events_[256];

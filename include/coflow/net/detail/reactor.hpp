@@ -46,10 +46,15 @@ class descriptor {
   bool writable_ = true;
 };
 
-/// One report of a reactor. The token is what `add` was given.
+/// One report of a reactor. The token is what `add` was given. Laid out like Linux's epoll_event, so that the kernel
+/// can fill it in.
+#ifdef __x86_64__
+struct [[gnu::packed]] ready_event {
+#else
 struct ready_event {
+#endif
+  std::uint32_t what;
   std::uint64_t token;
-  unsigned what;
 };
 
 /// Watches descriptors. Each is added once and reported when something changes, never polled for by an operation.

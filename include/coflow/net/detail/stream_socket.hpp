@@ -92,8 +92,8 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
   [[nodiscard]] executor& home() noexcept { return *loop_; }
 
-  [[nodiscard]] bool may_read() const noexcept { return readable_ || state().broken(); }
-  [[nodiscard]] attempt try_read(buffer& data) {
+  [[nodiscard]] bool may_read() const noexcept { return readable_; }
+  [[nodiscard, gnu::always_inline]] attempt try_read(buffer& data) {
     for (;;) {
       const read_space space = loop_->reading_space();
       const std::ptrdiff_t got = sys::receive(fd_, space.data(), space.size());
@@ -109,22 +109,23 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
   }
 
+  [[nodiscard]] std::size_t try_send(const buffer& bytes) noexcept {
+    if (!writable_) [[unlikely]]
+      return 0;
+    const std::ptrdiff_t sent = sys::send(fd_, bytes.data(), bytes.size());
+    if (sent > 0) [[likely]]
+      return static_cast<std::size_t>(sent);
+    if (sent != -EINTR) static_cast<void>(nothing_written(sent));  // the kernel tells an error once: the state keeps it
+    return 0;
+  }
   [[nodiscard]] attempt try_write(writing_operation<stream_socket>& op) noexcept {
+    if (!state().can_transmit()) return attempt::verdict;
     if (!writable_) return attempt::wait;
     for (;;) {
       const std::span<buffer> rest = op.rest();
       if (rest.empty()) return attempt::done;
-      std::ptrdiff_t sent;
-      if (rest.size() == 1) [[likely]] {
-        const std::size_t size = rest.front().size();
-        sent = sys::send(fd_, rest.front().data(), size);
-        if (sent == static_cast<std::ptrdiff_t>(size)) [[likely]] {
-          op.accept_last();
-          return attempt::done;
-        }
-      } else {
-        sent = send_several(rest);
-      }
+      const std::ptrdiff_t sent =
+          rest.size() == 1 ? sys::send(fd_, rest.front().data(), rest.front().size()) : send_several(rest);
       if (sent > 0) {
         op.advance(static_cast<std::size_t>(sent));
         continue;
@@ -153,7 +154,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
     sys::close(std::exchange(fd_, -1));
   }
-  [[gnu::noinline]] void last_reference() noexcept { delete this; }
+  void destroy() noexcept { delete this; }
 
  private:
   // A writer is called, which takes a turn of its own, so that the reader's resumption can be the last thing done here:
@@ -165,7 +166,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
     if ((what & readiness::ended) != 0) [[unlikely]]
       ended_ = true;
-    if ((what & (readiness::writable | readiness::broken)) != 0) {
+    if (!writable_ && (what & (readiness::writable | readiness::broken)) != 0) {
       writable_ = true;
       call_writer();
     }
@@ -192,7 +193,6 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
   }
   void on_loop_gone() noexcept override {
-    const reference<stream_socket> alive(*this);
     close();
     loop_ = nullptr;
   }
@@ -215,6 +215,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
       return attempt::wait;
     }
     state().fail_write(from_system(static_cast<int>(-sent)));
+    readable_ = true;  // if the connection is broken, reads must find that out
     return attempt::verdict;
   }
 

@@ -153,8 +153,9 @@ inline void reset_on_close(int fd) noexcept {
 inline void epoll_remove(int epoll, int fd) noexcept {
   static_cast<void>(::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr));
 }
-[[nodiscard]] inline int epoll_wait(int epoll, std::span<epoll_event> events, int milliseconds) noexcept {
-  return checked(::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), milliseconds));
+/// `events` has room for `count` objects of the layout of epoll_event.
+[[nodiscard]] inline int epoll_wait(int epoll, void* events, std::size_t count, int milliseconds) noexcept {
+  return checked(::epoll_wait(epoll, static_cast<epoll_event*>(events), static_cast<int>(count), milliseconds));
 }
 
 [[nodiscard]] inline int wake_descriptor() noexcept { return checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
