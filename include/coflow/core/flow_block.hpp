@@ -7,6 +7,7 @@
 /// here.
 #pragma once
 
+#include <cstddef>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -34,7 +35,11 @@ enum class attempt {
 ///     bool may_read() const noexcept;          // false if try_read would only find that it has to wait: a quick look
 ///     attempt try_read(buffer& data);          // may throw std::bad_alloc before any byte is consumed
 ///     attempt try_write(writing_operation<Derived>& op) noexcept;     // from op.rest(), telling op.advance(n)
-///     std::size_t try_send(const buffer& bytes) noexcept;             // optional: how many of them went out at once
+///
+/// and optionally, for writes of one buffer that nobody is before,
+///
+///     std::ptrdiff_t try_send(const buffer& bytes) noexcept;   // how many went out at once, or why none did
+///     void keep_failure(std::ptrdiff_t sent) noexcept;         // told what try_send gave if that was not positive
 ///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
 ///     void signal_end() noexcept;              // everything queued is out: tell the peer that the stream ends (S3)
 ///     void release_transport(bool abort) noexcept;   // closed; `abort` if a clean end would be a lie (X3)
@@ -223,11 +228,17 @@ class flow_block {
   }
 
   [[nodiscard, gnu::noinline]] bool send_now(write_operation<Derived>& op) noexcept {
-    const std::size_t sent = self().try_send(op.bytes_);
-    if (sent == op.bytes_.size()) [[likely]]
+    const std::ptrdiff_t sent = self().try_send(op.bytes_);
+    if (sent == static_cast<std::ptrdiff_t>(op.bytes_.size())) [[likely]]
       return false;
+    return op.block_.send_rest(op, sent);
+  }
+  [[nodiscard, gnu::noinline]] bool send_rest(write_operation<Derived>& op, std::ptrdiff_t sent) noexcept {
     op.list_bytes();
-    if (sent != 0) op.advance(sent);
+    if (sent > 0)
+      op.advance(static_cast<std::size_t>(sent));
+    else
+      self().keep_failure(sent);
     return start_now(op);
   }
   [[nodiscard, gnu::noinline, gnu::cold]] bool start_listed(write_operation<Derived>& op) noexcept {

@@ -35,6 +35,8 @@ using read_space = std::span<std::byte>;
 
 class io_executor : public executor {
  public:
+  /// How much one receive takes at most: a block of 64 KiB less its header.
+  static constexpr std::size_t read_size = 64 * 1024 - sizeof(buffer_block);
   /// The current executor of this thread if it is one that knows descriptors, else null.
   [[nodiscard]] static io_executor* current_io() noexcept {
     executor* running = current();
@@ -53,7 +55,7 @@ class io_executor : public executor {
       }
     }
     slot& mine = slots_[index];
-    ++mine.generation;
+
     if (const int status = reactor_->add(d.fd_, token(d.fd_, mine.generation), d); status < 0)
       return from_system(-status);
     mine.watched = &d;
@@ -63,7 +65,9 @@ class io_executor : public executor {
 
   /// The descriptor is about to be closed: nothing that is still reported for it reaches anybody.
   void forget(descriptor& d) noexcept {
-    slots_[static_cast<std::size_t>(d.fd_)].watched = nullptr;
+    slot& mine = slots_[static_cast<std::size_t>(d.fd_)];
+    mine.watched = nullptr;
+    ++mine.generation;
     while (!hungry_.empty()) hungry_.pop_front().on_descriptor_freed();
   }
   /// The descriptor goes on living elsewhere.
@@ -110,7 +114,7 @@ class io_executor : public executor {
       const ready_event event = events_[i];
       const slot& found = slots_[static_cast<std::uint32_t>(event.token)];
       // A descriptor that was closed earlier in this batch, or whose number was reused, has another generation.
-      if (found.watched == nullptr || found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
+      if (found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
       found.watched->on_ready(event.what);
     }
     return count < 0 ? count : 0;
@@ -135,7 +139,6 @@ class io_executor : public executor {
     io_executor& loop_;
   };
 
-  static constexpr std::size_t read_size = 64 * 1024 - sizeof(buffer_block);
   [[gnu::noinline, gnu::cold]] void make_space() {
     scratch_ = buffer::allocate(read_size);
     space_ = scratch_.writable().data();

@@ -94,29 +94,21 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
 
   [[nodiscard]] bool may_read() const noexcept { return readable_; }
   [[nodiscard, gnu::always_inline]] attempt try_read(buffer& data) {
-    for (;;) {
-      const read_space space = loop_->reading_space();
-      const std::ptrdiff_t got = sys::receive(fd_, space.data(), space.size());
-      if (got > 0) [[likely]] {
-        const auto size = static_cast<std::size_t>(got);
-        // A short read has drained the socket (epoll(7), question 9), unless an end follows the data.
-        if (size < space.size() && !ended_) readable_ = false;
-        loop_->take_read(size, data);
-        return attempt::done;
-      }
-      if (got == -EINTR) continue;
-      return nothing_read(got);
-    }
+    const std::ptrdiff_t got = receive();
+    if (got <= 0) [[unlikely]]
+      return read_slowly(got, data);
+    claim(static_cast<std::size_t>(got), data);
+    return attempt::done;
   }
 
-  [[nodiscard]] std::size_t try_send(const buffer& bytes) noexcept {
+  [[nodiscard]] std::ptrdiff_t try_send(const buffer& bytes) noexcept {
     if (!writable_) [[unlikely]]
-      return 0;
-    const std::ptrdiff_t sent = sys::send(fd_, bytes.data(), bytes.size());
-    if (sent > 0) [[likely]]
-      return static_cast<std::size_t>(sent);
-    if (sent != -EINTR) static_cast<void>(nothing_written(sent));  // the kernel tells an error once: the state keeps it
-    return 0;
+      return -EAGAIN;
+    return sys::send(fd_, bytes.data(), bytes.size());
+  }
+  // The kernel tells an error once.
+  void keep_failure(std::ptrdiff_t sent) noexcept {
+    if (sent != -EINTR) static_cast<void>(nothing_written(sent));
   }
   [[nodiscard]] attempt try_write(writing_operation<stream_socket>& op) noexcept {
     if (!state().can_transmit()) return attempt::verdict;
@@ -126,12 +118,10 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
       if (rest.empty()) return attempt::done;
       const std::ptrdiff_t sent =
           rest.size() == 1 ? sys::send(fd_, rest.front().data(), rest.front().size()) : send_several(rest);
-      if (sent > 0) {
+      if (sent > 0)
         op.advance(static_cast<std::size_t>(sent));
-        continue;
-      }
-      if (sent == -EINTR) continue;
-      return nothing_written(sent);
+      else if (sent != -EINTR)
+        return nothing_written(sent);
     }
   }
 
@@ -160,22 +150,16 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   // A writer is called, which takes a turn of its own, so that the reader's resumption can be the last thing done here:
   // it may destroy this block.
   void on_ready(unsigned what) noexcept override {
-    if (attention_) [[unlikely]] {
+    if (attention_ || !writable_ || (what & readiness::ended) != 0) [[unlikely]] {
       on_ready_specially(what);
       return;
     }
-    if ((what & readiness::ended) != 0) [[unlikely]]
-      ended_ = true;
-    if (!writable_ && (what & (readiness::writable | readiness::broken)) != 0) {
-      writable_ = true;
-      call_writer();
-    }
-    if ((what & (readiness::readable | readiness::ended)) != 0) {
+    if ((what & readiness::readable) != 0) {
       readable_ = true;
       serve_reader();
     }
   }
-  // A connection attempt is to be decided, or what arrives is to be dropped.
+  // A writer may be waiting, an end has come, a connection attempt is to be decided, or what arrives is to be dropped.
   [[gnu::noinline, gnu::cold]] void on_ready_specially(unsigned what) noexcept {
     if (connecting_ != nullptr) {
       if ((what & (readiness::writable | readiness::ended)) == 0) return;
@@ -183,13 +167,17 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
       std::exchange(connecting_, nullptr)->on_decided();
       return;
     }
+    if ((what & readiness::ended) != 0) ended_ = true;
     if ((what & (readiness::writable | readiness::broken)) != 0) {
       writable_ = true;
       call_writer();
     }
     if ((what & (readiness::readable | readiness::ended)) != 0) {
       readable_ = true;
-      drop_input();
+      if (state().read_half() == half::shut)
+        drop_input();
+      else
+        serve_reader();
     }
   }
   void on_loop_gone() noexcept override {
@@ -197,7 +185,22 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     loop_ = nullptr;
   }
 
-  [[gnu::noinline]] attempt nothing_read(std::ptrdiff_t got) noexcept {
+  [[nodiscard, gnu::always_inline]] std::ptrdiff_t receive() {
+    const read_space space = loop_->reading_space();
+    return sys::receive(fd_, space.data(), space.size());
+  }
+  [[gnu::always_inline]] void claim(std::size_t size, buffer& data) noexcept {
+    // A short read has drained the socket (epoll(7), question 9), unless an end follows the data.
+    if (size < io_executor::read_size) [[likely]]
+      readable_ = ended_;
+    loop_->take_read(size, data);
+  }
+  [[gnu::noinline]] attempt read_slowly(std::ptrdiff_t got, buffer& data) {
+    while (got == -EINTR) got = receive();
+    if (got > 0) {
+      claim(static_cast<std::size_t>(got), data);
+      return attempt::done;
+    }
     if (got == -EAGAIN) {
       readable_ = false;
       if (!state().broken()) return attempt::wait;
@@ -223,7 +226,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   [[gnu::noinline, gnu::cold]] void drop_input() noexcept {
     while (readable_ && fd_ >= 0) {
       const std::ptrdiff_t dropped = sys::discard(fd_);
-      if (dropped > 0 || dropped == -EINTR) continue;
+      if (dropped > 0) continue;
       readable_ = false;
       if (dropped < 0 && dropped != -EAGAIN) {
         state().fail_read(from_system(static_cast<int>(-dropped)));

@@ -32,6 +32,18 @@ template <class T>
   return returned < 0 ? static_cast<T>(-errno) : returned;
 }
 
+/// What `call()` gives when no signal interrupts it, or minus the errno value.
+template <class Call>
+[[nodiscard]] auto uninterrupted(Call call) noexcept {
+  for (;;) {
+    const auto returned = call();
+    if (returned >= 0) [[likely]]
+      return returned;
+    const auto failure = errno;
+    if (failure != EINTR) return static_cast<decltype(call())>(-failure);
+  }
+}
+
 /// A socket_address in the kernel's form.
 class kernel_address {
  public:
@@ -90,7 +102,7 @@ class kernel_address {
 }
 [[nodiscard]] inline int listen(int fd, int backlog) noexcept { return checked(::listen(fd, backlog)); }
 [[nodiscard]] inline int accept(int fd, kernel_address& peer) noexcept {
-  return checked(::accept4(fd, peer.data(), peer.room(), SOCK_NONBLOCK | SOCK_CLOEXEC));
+  return uninterrupted([fd, &peer] { return ::accept4(fd, peer.data(), peer.room(), SOCK_NONBLOCK | SOCK_CLOEXEC); });
 }
 [[nodiscard]] inline int connect(int fd, const kernel_address& peer) noexcept {
   return checked(::connect(fd, peer.data(), peer.size()));
@@ -123,7 +135,7 @@ class kernel_address {
 }
 /// Throws away what a TCP socket has received (tcp(7), MSG_TRUNC); gives how many bytes, 0 at the end of the stream.
 [[nodiscard]] inline std::ptrdiff_t discard(int fd) noexcept {
-  return checked(::recv(fd, nullptr, std::size_t{1} << 30, MSG_TRUNC));
+  return uninterrupted([=] { return ::recv(fd, nullptr, std::size_t{1} << 30, MSG_TRUNC); });
 }
 [[nodiscard]] inline std::ptrdiff_t send(int fd, const void* from, std::size_t size) noexcept {
   return checked(::send(fd, from, size, MSG_NOSIGNAL));
@@ -132,7 +144,7 @@ class kernel_address {
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
-  return checked(::sendmsg(fd, &message, MSG_NOSIGNAL));
+  return uninterrupted([fd, &message] { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
 }
 inline void end_sending(int fd) noexcept { static_cast<void>(::shutdown(fd, SHUT_WR)); }
 /// The descriptor is gone whatever close says (close(2)): it is never retried.
