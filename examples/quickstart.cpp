@@ -2,7 +2,6 @@
 #include <coflow/coflow.hpp>
 #include <cstdio>
 #include <string>
-#include <string_view>
 
 template <coflow::Flow F>
 coflow::task<coflow::result<void>> echo(F flow) {
@@ -12,6 +11,16 @@ coflow::task<coflow::result<void>> echo(F flow) {
     if (!chunk) co_return chunk.error();
     auto sent = co_await flow.write(std::move(*chunk));
     if (!sent) co_return sent.error();
+  }
+}
+
+coflow::task<coflow::result<void>> serve_echo(coflow::tcp_listener listener) {
+  coflow::task_scope clients(coflow::on_failure::isolate);
+  for (;;) {
+    auto client = co_await listener.accept();
+    if (!client) co_return client.error();
+    auto started = clients.spawn(echo(std::move(*client)));
+    if (!started) co_return started;
   }
 }
 
@@ -33,33 +42,33 @@ coflow::task<coflow::result<void>> greet(F flow, std::string over) {
   co_return coflow::success;
 }
 
+// A scope that ends takes what still runs in it along: the server stops when its client is done.
 coflow::task<coflow::result<void>> over_tcp() {
   auto listener = coflow::tcp_listener::bind("127.0.0.1", 0);
   if (!listener) co_return listener.error();
-  coflow::task_scope both;
-  auto client = co_await coflow::tcp_connect(listener->local_endpoint());
+  const coflow::endpoint server = listener->local_endpoint();
+  coflow::task_scope background;
+  auto started = background.spawn(serve_echo(std::move(*listener)));
+  if (!started) co_return started;
+  auto client = co_await coflow::tcp_connect(server);
   if (!client) co_return client.error();
-  auto server = co_await listener->accept();
-  if (!server) co_return server.error();
-  both.spawn(echo(std::move(*server))).value();
-  both.spawn(greet(std::move(*client), "TCP")).value();
-  co_return co_await both.join();
+  co_return co_await greet(std::move(*client), "TCP");
 }
 
 coflow::task<coflow::result<void>> over_memory() {
   auto [near, far] = coflow::memory_pipe();
-  coflow::task_scope both;
-  both.spawn(echo(std::move(far))).value();
-  both.spawn(greet(std::move(near), "memory")).value();
-  co_return co_await both.join();
+  coflow::task_scope background;
+  auto started = background.spawn(echo(std::move(far)));
+  if (!started) co_return started;
+  co_return co_await greet(std::move(near), "memory");
 }
 
 coflow::task<coflow::result<void>> through_a_layer() {
   auto [near, far] = coflow::memory_pipe();
-  coflow::task_scope both;
-  both.spawn(echo(coflow::layered_flow(std::move(far)))).value();
-  both.spawn(greet(coflow::layered_flow(std::move(near)), "a layer")).value();
-  co_return co_await both.join();
+  coflow::task_scope background;
+  auto started = background.spawn(echo(coflow::layered_flow(std::move(far))));
+  if (!started) co_return started;
+  co_return co_await greet(coflow::layered_flow(std::move(near)), "a layer");
 }
 
 coflow::task<coflow::result<void>> all_three() {

@@ -14,11 +14,11 @@
 namespace coflow::inline v0 {
 
 /// An executor that the caller's thread drives: `turn()` does some work, waiting for it if need be, and
-/// `stop_requested()` says that it has been told to end. `event_loop` is one.
+/// `take_stop_request()` says, once, that it has been told to end. `event_loop` is one.
 template <class E>
 concept drivable_executor = std::derived_from<E, executor> && requires(E& driven) {
   driven.turn();
-  { driven.stop_requested() } -> std::convertible_to<bool>;
+  { driven.take_stop_request() } -> std::convertible_to<bool>;
 };
 
 namespace detail {
@@ -46,7 +46,7 @@ T run(E& driven, task<T> body) {
   const auto job = std::make_unique<detail::foreground<T>>(std::move(body));
   job->start(driven);
   while (!job->ended()) {
-    if (driven.stop_requested()) job->request_stop();
+    if (driven.take_stop_request()) job->request_stop();
     driven.turn();
   }
   return job->take();

@@ -30,7 +30,7 @@ class [[nodiscard]] sleep_operation final : public operation {
     else if (home_ == nullptr)
       outcome_ = error::no_executor;
     if (outcome_) return false;
-    home_->arm(timer_, home_->now() + time_);
+    home_->arm(timer_, home_->after(time_));
     this->begin_wait();
     return true;
   }
@@ -65,12 +65,26 @@ class [[nodiscard]] sleep_operation final : public operation {
   std::error_code outcome_;
 };
 
+namespace detail {
+
+/// `time` as the clock counts it, rounded up. What is beyond its range (292 years) becomes the end of that; a negative
+/// time and no number become nothing.
+template <class Rep, class Period>
+[[nodiscard]] executor::duration saturated(std::chrono::duration<Rep, Period> time) noexcept {
+  const double seconds = std::chrono::duration<double>(time).count();
+  if (!(seconds > 0)) return executor::duration::zero();
+  if (seconds > 9.2e9) return executor::duration::max();
+  return std::chrono::ceil<executor::duration>(time);
+}
+
+}  // namespace detail
+
 /// Waits for `time`, at least; other coroutines run meanwhile. A time that is not positive lets them run once.
 /// Gives success, `operation_canceled` when the task is stopped, `error::closed` when the executor goes away, or
 /// `error::no_executor`.
 template <class Rep, class Period>
 [[nodiscard]] sleep_operation sleep_for(std::chrono::duration<Rep, Period> time) noexcept {
-  return sleep_operation(std::chrono::ceil<executor::duration>(time));
+  return sleep_operation(detail::saturated(time));
 }
 
 }  // namespace coflow::inline v0

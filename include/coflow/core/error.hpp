@@ -21,7 +21,7 @@ enum class error {
   no_executor,     ///< the operation was started where no executor is running (law O4)
   wrong_executor,  ///< the flow belongs to another executor than the one that is running
   bad_endpoint,    ///< the text is not an address and a port
-  not_a_stream,    ///< the descriptor is not a connected stream socket
+  not_a_stream,    ///< the descriptor is not a connected socket of the kind that was asked for
 };
 
 /// Properties that several codes share; compare with `==`.
@@ -67,7 +67,7 @@ class error_category final : public std::error_category {
       case error::bad_endpoint:
         return "not an address and a port (like 127.0.0.1:80 or [::1]:80)";
       case error::not_a_stream:
-        return "the descriptor is not a connected stream socket";
+        return "the descriptor is not a connected TCP socket";
     }
     return "unknown coflow error";
   }

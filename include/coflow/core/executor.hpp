@@ -81,6 +81,12 @@ class executor {
   /// The time on this executor's clock.
   [[nodiscard]] virtual time_point now() const noexcept = 0;
 
+  /// The time `delay` from now; the end of the clock's range if that is beyond it.
+  [[nodiscard]] time_point after(duration delay) const noexcept {
+    const time_point start = now();
+    return delay > time_point::max() - start ? time_point::max() : start + delay;
+  }
+
   /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing,
   /// and may be called from any thread; from a foreign thread the node must live until it has run.
   [[gnu::noinline]] void post(basic_node& work) noexcept {

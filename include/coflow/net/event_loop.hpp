@@ -31,7 +31,7 @@ class event_loop final : public detail::io_executor {
 
   /// Runs until `stop` is called. May be called again afterwards.
   void run() noexcept {
-    while (!stopped_.exchange(false, std::memory_order_acquire)) turn();
+    while (!take_stop_request()) turn();
   }
 
   /// One turn: what the system reports (waiting for it only if nothing is ready), then expired timers, then what is
@@ -50,8 +50,10 @@ class event_loop final : public detail::io_executor {
     stopped_.store(true, std::memory_order_release);
     detail::sys::signal_wake(wake_.fd());
   }
-  /// True if `stop` was called and `run` has not yet answered it.
-  [[nodiscard]] bool stop_requested() const noexcept { return stopped_.load(std::memory_order_acquire); }
+  /// True if `stop` was called since this was last asked: for loops of one's own around `turn`.
+  [[nodiscard]] bool take_stop_request() noexcept {
+    return stopped_.load(std::memory_order_relaxed) && stopped_.exchange(false, std::memory_order_acquire);
+  }
 
  private:
   explicit event_loop(std::unique_ptr<detail::reactor> r) : io_executor(std::move(r)), wake_(open_wake()) {
@@ -88,7 +90,7 @@ class event_loop final : public detail::io_executor {
 
   // How long the next wait may take, in milliseconds; rounded up, so that no timer finds its deadline still ahead.
   [[nodiscard]] int patience() const noexcept {
-    if (has_ready() || stop_requested()) return 0;
+    if (has_ready() || stopped_.load(std::memory_order_relaxed)) return 0;
     const auto deadline = next_deadline();
     if (!deadline) return -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now()).count();

@@ -23,8 +23,9 @@ namespace detail {
 /// Waits until a connection attempt that is under way has been decided, the deadline passes, or the task is stopped.
 class [[nodiscard]] connect_wait final : public operation, private connect_waiter {
  public:
-  connect_wait(stream_socket& socket, std::optional<executor::time_point> deadline) noexcept
-      : socket_(socket), deadline_(deadline) {}
+  /// `decided` says that the connection stands already; then only a stop request is looked for.
+  connect_wait(stream_socket& socket, bool decided, std::optional<executor::time_point> deadline) noexcept
+      : socket_(socket), deadline_(deadline), decided_(decided) {}
   connect_wait(connect_wait&&) = delete;
   ~connect_wait() {
     if (pending_) socket_.set_connect_waiter(nullptr);
@@ -38,7 +39,7 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
       outcome_ = canceled();
     else
       outcome_ = socket_.enter();
-    if (outcome_) return false;
+    if (outcome_ || decided_) return false;
     socket_.set_connect_waiter(this);
     pending_ = true;
     if (deadline_) socket_.home().arm(timer_, *deadline_);
@@ -103,6 +104,7 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
   std::optional<executor::time_point> deadline_;
   deadline_timer timer_{*this};
   std::error_code outcome_;
+  bool decided_;
   bool pending_ = false;
 };
 
@@ -130,17 +132,15 @@ inline int begin_connect(const endpoint& remote, const connect_options& options,
   executor* running = executor::current();
   if (running == nullptr) co_return error::no_executor;
   std::optional<executor::time_point> deadline;
-  if (options.timeout()) deadline = running->now() + *options.timeout();
+  if (options.timeout()) deadline = running->after(*options.timeout());
   bool connected = false;
   const int fd = detail::begin_connect(remote, options, connected);
   if (fd < 0) co_return from_system(-fd);
   detail::stream_socket* socket = detail::new_stream_socket(fd);
   tcp_flow flow(socket);
   socket->set_remote(remote.raw());
-  if (!connected) {
-    const std::error_code failed = co_await detail::connect_wait(*socket, deadline);
-    if (failed) co_return failed;
-  }
+  const std::error_code failed = co_await detail::connect_wait(*socket, connected, deadline);
+  if (failed) co_return failed;
   co_return std::move(flow);
 }
 

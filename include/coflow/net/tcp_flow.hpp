@@ -37,15 +37,15 @@ class tcp_flow {
   /// Closes the connection (law C6).
   ~tcp_flow() = default;
 
-  /// Takes over a connected stream socket, which is made non-blocking. Error: `error::not_a_stream`, or what the system
+  /// Takes over a connected TCP socket, which is made non-blocking. Error: `error::not_a_stream`, or what the system
   /// says; the descriptor then stays the caller's.
   [[nodiscard]] static result<tcp_flow> adopt(int descriptor) {
-    int type = 0;
-    if (const int status = detail::sys::get_option(descriptor, SOL_SOCKET, SO_TYPE, type); status < 0)
+    int protocol = 0;
+    if (const int status = detail::sys::get_option(descriptor, SOL_SOCKET, SO_PROTOCOL, protocol); status < 0)
       return status == -ENOTSOCK ? make_error_code(error::not_a_stream) : from_system(-status);
     detail::sys::kernel_address peer;
     const int connected = detail::sys::peer_address(descriptor, peer);
-    if (type != SOCK_STREAM || connected < 0) return error::not_a_stream;
+    if (protocol != IPPROTO_TCP || connected < 0) return error::not_a_stream;
     if (const int status = detail::sys::set_non_blocking(descriptor); status < 0) return from_system(-status);
     tcp_flow made(new detail::stream_socket(descriptor, false));
     made.socket_->set_remote(peer.value());

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
-#include <functional>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "coflow/core/detail/pool.hpp"
+#include "coflow/core/detail/shared_callback.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/core/operation_queue.hpp"
 #include "coflow/net/detail/io_executor.hpp"
@@ -30,7 +30,7 @@ class accept_operation;
 /// The control block of a listening socket.
 class listening_socket final : public descriptor, public pooled, private descriptor_hunger {
  public:
-  listening_socket(int fd, std::function<void(std::error_code)> on_trouble)
+  listening_socket(int fd, detail::shared_callback<std::error_code> on_trouble)
       : descriptor(fd), on_trouble_(std::move(on_trouble)) {}
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
@@ -77,7 +77,7 @@ class listening_socket final : public descriptor, public pooled, private descrip
     loop_->post(retry_);
   }
 
-  std::function<void(std::error_code)> on_trouble_;
+  detail::shared_callback<std::error_code> on_trouble_;
   operation_queue accepts_;
   retry_timer retry_{*this};
   bool in_trouble_ = false;
@@ -145,6 +145,10 @@ inline bool listening_socket::start(accept_operation& op) noexcept {
   const bool first = accepts_.idle();
   const bool now = first && loop_->take_turn();
   if (now && attempt(op)) return false;
+  if (fd_ < 0) {  // closed by what on_trouble called
+    op.failure_ = error::closed;
+    return false;
+  }
   accepts_.push(op);
   if (first && !now) call();
   op.begin_wait();

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <concepts>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/detail/shared_callback.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
 
@@ -74,8 +75,11 @@ class listener_options {
   /// Probes silent peers of accepted connections; off unless turned on.
   listener_options& keep_alive(keep_alive_options how = {}) noexcept { return keep_alive_ = how, *this; }
   /// Called once whenever accepting begins to fail for want of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM).
-  /// `accept` itself waits and goes on. Must not throw.
-  listener_options& on_trouble(std::function<void(std::error_code)> report) {
+  /// `accept` itself waits and goes on. Must not throw and must not
+  /// destroy the listener.
+  template <class F>
+    requires std::invocable<F&, std::error_code>
+  listener_options& on_trouble(F report) {
     return on_trouble_ = std::move(report), *this;
   }
 
@@ -84,10 +88,10 @@ class listener_options {
   [[nodiscard]] bool reuse_port() const noexcept { return reuse_port_; }
   [[nodiscard]] bool no_delay() const noexcept { return no_delay_; }
   [[nodiscard]] const std::optional<keep_alive_options>& keep_alive_setting() const noexcept { return keep_alive_; }
-  [[nodiscard]] const std::function<void(std::error_code)>& on_trouble() const noexcept { return on_trouble_; }
+  [[nodiscard]] const detail::shared_callback<std::error_code>& on_trouble() const noexcept { return on_trouble_; }
 
  private:
-  std::function<void(std::error_code)> on_trouble_;
+  detail::shared_callback<std::error_code> on_trouble_;
   std::optional<keep_alive_options> keep_alive_;
   int backlog_ = 4096;
   bool reuse_address_ = true;

@@ -226,7 +226,10 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   [[gnu::noinline, gnu::cold]] void drop_input() noexcept {
     while (readable_ && fd_ >= 0) {
       const std::ptrdiff_t dropped = sys::discard(fd_);
-      if (dropped > 0) continue;
+      if (dropped > 0) {
+        readable_ = ended_;
+        continue;
+      }
       readable_ = false;
       if (dropped < 0 && dropped != -EAGAIN) {
         state().fail_read(from_system(static_cast<int>(-dropped)));
