@@ -9,6 +9,7 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
+#include "coflow/core/flow_handle.hpp"
 #include "coflow/core/flow_operations.hpp"
 #include "coflow/core/half_state.hpp"
 #include "coflow/core/node.hpp"

@@ -12,7 +12,6 @@
 #include <system_error>
 #include <utility>
 
-#include "coflow/core/config.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow_operations.hpp"
@@ -344,41 +343,10 @@ class flow_block {
     shutters_.take_all([this](queued_operation& one) { settle(one); });
   }
 
-  half_state state_;
   operation_queue readers_;
   operation_queue writers_;
   operation_queue shutters_;
-};
-
-/// What a flow's handle holds: it owns the control block, and closes the flow when it dies (law C6).
-template <class Block>
-class flow_handle {
- public:
-  explicit flow_handle(Block* fresh) noexcept : block_(fresh) {}
-  flow_handle(flow_handle&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  flow_handle& operator=(flow_handle&& other) noexcept {
-    if (this != &other) {
-      drop();
-      block_ = std::exchange(other.block_, nullptr);
-    }
-    return *this;
-  }
-  ~flow_handle() { drop(); }
-
-  [[nodiscard]] Block& operator*() const noexcept {
-    COFLOW_ASSERT(block_ != nullptr, "a flow that was moved from was used");
-    return *block_;
-  }
-  [[nodiscard]] Block* operator->() const noexcept { return &**this; }
-
- private:
-  void drop() noexcept {
-    if (block_ == nullptr) return;
-    block_->close();
-    block_->destroy();
-  }
-
-  Block* block_;
+  [[no_unique_address]] half_state state_;  // last: a derived class puts its flags behind it
 };
 
 }  // namespace coflow::inline v0

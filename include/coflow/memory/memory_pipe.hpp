@@ -14,6 +14,7 @@
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
+#include "coflow/core/flow_handle.hpp"
 #include "coflow/memory/detail/buffer_ring.hpp"
 
 namespace coflow::inline v0 {

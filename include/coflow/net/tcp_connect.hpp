@@ -137,7 +137,7 @@ inline int begin_connect(const endpoint& remote, const connect_options& options,
   const int fd = detail::begin_connect(remote, options, connected);
   if (fd < 0) co_return from_system(-fd);
   detail::stream_socket* socket = detail::new_stream_socket(fd);
-  tcp_flow flow(socket);
+  tcp_flow flow{flow_handle(socket)};
   socket->set_remote(remote.raw());
   const std::error_code failed = co_await detail::connect_wait(*socket, connected, deadline);
   if (failed) co_return failed;

@@ -9,7 +9,8 @@
 #include <utility>
 
 #include "coflow/core/flow.hpp"
-#include "coflow/core/flow_block.hpp"
+#include "coflow/core/flow_handle.hpp"
+#include "coflow/core/flow_operations.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
@@ -47,7 +48,7 @@ class tcp_flow {
     const int connected = detail::sys::peer_address(descriptor, peer);
     if (protocol != IPPROTO_TCP || connected < 0) return error::not_a_stream;
     if (const int status = detail::sys::set_non_blocking(descriptor); status < 0) return from_system(-status);
-    tcp_flow made(new detail::stream_socket(descriptor, false));
+    tcp_flow made(flow_handle(new detail::stream_socket(descriptor, false)));
     made.socket_->set_remote(peer.value());
     return made;
   }
@@ -110,7 +111,7 @@ class tcp_flow {
   }
 
   /// For the library's own factories: takes over a fresh control block.
-  explicit tcp_flow(detail::stream_socket* fresh) noexcept : socket_(fresh) {}
+  explicit tcp_flow(flow_handle<detail::stream_socket> fresh) noexcept : socket_(std::move(fresh)) {}
 
  private:
   static result<void> outcome(int status) noexcept {
