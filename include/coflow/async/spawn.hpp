@@ -35,6 +35,7 @@ class spawned final : public root<T>, public executor::dependent, public pooled 
     on_done(std::move(outcome));
   }
   void on_executor_gone() noexcept override { delete this; }
+  void on_discard() noexcept override { delete this; }
 
   task_outcome<T> collect() noexcept {
     try {

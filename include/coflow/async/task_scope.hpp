@@ -28,15 +28,17 @@ enum class on_failure {
 /// Runs any number of tasks side by side, on the executor that is current at the first `spawn`.
 ///
 /// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not
-/// ended, and with them the waits they are in (law C6); a child may not destroy its own scope.
-class task_scope {
+/// ended, and with them the waits they are in (law C6); a child may not destroy its own scope. A scope may outlive its
+/// executor; it then starts nothing more.
+class task_scope : private executor::dependent {
  public:
   explicit task_scope(on_failure policy = on_failure::cancel_siblings) noexcept : policy_(policy) {}
   task_scope(const task_scope&) = delete;
   task_scope& operator=(const task_scope&) = delete;
   inline ~task_scope();
 
-  /// Starts `child` in a turn of the executor, never inline. Error: `error::no_executor`, and the task is destroyed.
+  /// Starts `child` in a turn of the executor, never inline. Errors: `error::no_executor`, or `error::closed` when the
+  /// executor is gone or going; the task is then destroyed.
   /// Throws std::bad_alloc. In a scope that was cancelled the child runs with a stop request from the beginning.
   template <class T>
   result<void> spawn(task<T> child);
@@ -58,6 +60,7 @@ class task_scope {
   template <class T>
   class child;
 
+  void on_executor_gone() noexcept override { gone_ = true; }
   inline void ended(std::error_code failure, std::exception_ptr thrown) noexcept;
 
   detail::intrusive_list<child_base> children_;
@@ -69,6 +72,7 @@ class task_scope {
   on_failure policy_;
   bool failed_ = false;
   bool canceled_ = false;
+  bool gone_ = false;
 };
 
 /// What `task_scope::join` returns: gives a `result<void>`.
@@ -106,7 +110,15 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
     stopped_ = true;
     scope_.cancel();
   }
-  void run() noexcept override { this->resume(); }
+  // More children may have come since the last one ended.
+  void run() noexcept override {
+    if (scope_.count_ == 0) {
+      this->resume();
+      return;
+    }
+    scope_.joining_ = this;
+    if (!stopped_) this->begin_wait();
+  }
 
   task_scope& scope_;
   bool stopped_ = false;
@@ -163,8 +175,12 @@ inline task_scope::~task_scope() {
 
 template <class T>
 result<void> task_scope::spawn(task<T> body) {
-  if (home_ == nullptr) home_ = executor::current();
-  if (home_ == nullptr) return error::no_executor;
+  if (home_ == nullptr) {
+    home_ = executor::current();
+    if (home_ == nullptr) return error::no_executor;
+    home_->add_dependent(*this);
+  }
+  if (gone_ || home_->finishing()) return error::closed;
   auto* started = new child<T>(*this, std::move(body));
   children_.push_back(*started);
   ++count_;

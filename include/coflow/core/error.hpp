@@ -31,9 +31,14 @@ enum class condition {
 
 namespace detail {
 
+/// True for errno values, in either of the categories that the standard has for them.
+[[nodiscard]] inline bool has_errno(const std::error_code& code) noexcept {
+  return code.category() == std::system_category() || code.category() == std::generic_category();
+}
+
 /// True for the system errors that end a connection as a whole, whichever half meets them first.
 [[nodiscard]] inline bool ends_connection(const std::error_code& code) noexcept {
-  if (code.category() != std::system_category()) return false;
+  if (!has_errno(code)) return false;
   switch (code.value()) {
     case ECONNRESET:
     case ECONNABORTED:
@@ -123,6 +128,15 @@ struct std::is_error_condition_enum<coflow::condition> : std::true_type {};
 
 inline bool coflow::detail::condition_category::equivalent(const std::error_code& code, int value) const noexcept {
   if (value != static_cast<int>(condition::disconnected)) return false;
-  return code == error::closed || code == std::errc::connection_reset || code == std::errc::connection_aborted ||
-         code == std::errc::broken_pipe || code == std::errc::not_connected;
+  if (!has_errno(code)) return code == error::closed;
+  switch (code.value()) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+    case ENOTCONN:
+    case ESHUTDOWN:
+      return true;
+    default:
+      return false;
+  }
 }

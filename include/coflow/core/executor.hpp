@@ -179,9 +179,7 @@ class executor {
   }
 
   /// True if `run_ready` would find something.
-  [[nodiscard]] bool has_ready() const noexcept {
-    return !ready_.empty() || inbox_.load(std::memory_order_relaxed) != nullptr;
-  }
+  [[nodiscard]] bool has_ready() const noexcept { return !ready_.empty() || !inbox_.empty(); }
 
   /// Posts every timer whose deadline is not after `time`.
   void expire_timers(time_point time) noexcept {
@@ -210,9 +208,12 @@ class executor {
       run_ready();
       while (!dependents_.empty()) dependents_.pop_front().on_executor_gone();
     }
-    while (!roots_.empty()) roots_.pop_front().on_executor_gone();
-    take_inbox();
-    ready_.clear();
+    // What dies here may post and spawn as it goes.
+    while (!roots_.empty() || has_ready()) {
+      while (!roots_.empty()) roots_.pop_front().on_executor_gone();
+      take_inbox();
+      if (!ready_.empty()) ready_.pop_front().discard();
+    }
   }
 
  private:
@@ -224,24 +225,41 @@ class executor {
     ready_.push_back(first.owner);
   }
 
-  // The inbox is a stack through a field of the link that lists do not need yet; who finds it empty wakes the executor.
+  // What was posted from outside, latest first. Who finds it empty wakes the executor.
+  class inbox final : public detail::link_chain {
+   public:
+    explicit inbox(executor& of) noexcept : owner_(of) {}
+
+    [[nodiscard]] bool empty() const noexcept { return latest_.load(std::memory_order_relaxed) == nullptr; }
+    [[nodiscard]] bool put(basic_node& work) noexcept {
+      basic_node* latest = latest_.load(std::memory_order_relaxed);
+      do {
+        work.enter(*this, latest);
+      } while (!latest_.compare_exchange_weak(latest, &work, std::memory_order_release, std::memory_order_relaxed));
+      return latest == nullptr;
+    }
+    // On the executor's thread.
+    void collect() noexcept override {
+      basic_node* latest = latest_.exchange(nullptr, std::memory_order_acquire);
+      detail::intrusive_list<basic_node> arrived;
+      while (latest != nullptr) {
+        auto* next = static_cast<basic_node*>(latest->next_in_chain());
+        arrived.push_front(*latest);
+        latest = next;
+      }
+      owner_.ready_.splice_back(arrived);
+    }
+
+   private:
+    executor& owner_;
+    std::atomic<basic_node*> latest_{nullptr};
+  };
+
   [[gnu::noinline, gnu::cold]] void post_from_outside(basic_node& work) noexcept {
-    basic_node* head = inbox_.load(std::memory_order_relaxed);
-    do {
-      work.chain(head);
-    } while (!inbox_.compare_exchange_weak(head, &work, std::memory_order_release, std::memory_order_relaxed));
-    if (head == nullptr) wake();
+    if (inbox_.put(work)) wake();
   }
   void take_inbox() noexcept {
-    if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
-    basic_node* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
-    detail::intrusive_list<basic_node> arrived;
-    while (newest != nullptr) {
-      auto* next = static_cast<basic_node*>(newest->chained());
-      arrived.push_front(*newest);
-      newest = next;
-    }
-    ready_.splice_back(arrived);
+    if (!inbox_.empty()) inbox_.collect();
   }
 
   friend class timer;
@@ -253,7 +271,7 @@ class executor {
   detail::timer_heap timers_;
   detail::intrusive_list<dependent> dependents_;
   detail::intrusive_list<dependent> roots_;
-  std::atomic<basic_node*> inbox_{nullptr};
+  inbox inbox_{*this};
 };
 
 inline void timer::disarm() noexcept {

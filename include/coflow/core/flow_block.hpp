@@ -301,7 +301,7 @@ class flow_block {
   }
   [[gnu::noinline, gnu::cold]] void meet_verdict(writing& op) noexcept {
     if (op.begun_) state_.mark_torn();
-    op.come_to(state_.write_verdict());
+    op.come_to(state_.transmit_verdict());
     spread_verdict(&op);
   }
 
@@ -333,7 +333,7 @@ class flow_block {
     const auto end = [this](queued_operation& one) {
       auto& op = static_cast<writing&>(one);
       if (op.begun_) state_.mark_torn();
-      op.come_to(state_.write_verdict());
+      op.come_to(state_.transmit_verdict());
       settle(op);
     };
     writers_.take_all(end, except);

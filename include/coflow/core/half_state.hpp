@@ -46,8 +46,14 @@ class half_state {
     if (read_ == half::closed) return error::closed;
     return read_error_;
   }
-  /// What a write gives when it cannot begin or go on.
+  /// What a write gives when it cannot begin: after a shutdown `error::closed` for good, whatever becomes of the writes
+  /// that were queued before.
   [[nodiscard]] std::error_code write_verdict() const noexcept {
+    if (shutdown_) return error::closed;
+    return transmit_verdict();
+  }
+  /// What a queued write gives when it cannot go on.
+  [[nodiscard]] std::error_code transmit_verdict() const noexcept {
     if (write_ == half::failed) return write_error_;
     return error::closed;
   }
@@ -109,6 +115,7 @@ class half_state {
   bool drain_write() noexcept {
     if (write_ != half::open) return false;
     write_ = half::draining;
+    shutdown_ = true;
     return true;
   }
 
@@ -134,6 +141,7 @@ class half_state {
   half write_ = half::open;
   bool torn_ = false;
   bool broken_ = false;
+  bool shutdown_ = false;  // of the write half, by this side, while it was open
 };
 
 }  // namespace coflow::inline v0

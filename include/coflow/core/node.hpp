@@ -14,6 +14,9 @@ class basic_node : public detail::list_link {
   /// Does the work. Runs on the executor's thread, never inside `post`.
   virtual void run() noexcept = 0;
 
+  /// The executor is gone and will not run the node, which is off the queue: for nodes that nobody else owns.
+  virtual void discard() noexcept {}
+
  protected:
   basic_node() noexcept {}
   ~basic_node() = default;

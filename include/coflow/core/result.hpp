@@ -49,11 +49,6 @@ class result;
 
 namespace detail {
 
-template <class T>
-inline constexpr bool is_result = false;
-template <class T, class E>
-inline constexpr bool is_result<result<T, E>> = true;
-
 template <class E>
 [[noreturn]] void throw_error(const E& error) {
   if constexpr (std::is_same_v<E, std::error_code>)
@@ -80,15 +75,17 @@ class [[nodiscard]] result {
       : has_(true) {
     detail::construct(value_);
   }
+  /// A value, from whatever makes one; implicitly from whatever converts to one.
   template <class U = T>
-    requires(std::constructible_from<T, U &&> && !std::constructible_from<E, U &&> &&
-             !detail::is_result<std::remove_cvref_t<U>>)
-  result(U&& value) : has_(true) {  // NOLINT: conversion is the point
+    requires(std::constructible_from<T, U &&> && !std::same_as<std::remove_cvref_t<U>, result> &&
+             (std::convertible_to<U &&, T> || !std::convertible_to<U &&, E>))
+  explicit(!std::convertible_to<U&&, T>) result(U&& value) : has_(true) {
     detail::construct(value_, std::forward<U>(value));
   }
+  /// An error, from whatever converts to one and not to a value too.
   template <class U>
-    requires(std::constructible_from<E, U &&> && !std::constructible_from<T, U &&> &&
-             !detail::is_result<std::remove_cvref_t<U>>)
+    requires(std::convertible_to<U &&, E> && !std::convertible_to<U &&, T> &&
+             !std::same_as<std::remove_cvref_t<U>, result>)
   result(U&& error) : has_(false) {  // NOLINT: conversion is the point
     detail::construct(error_, std::forward<U>(error));
   }
@@ -113,10 +110,21 @@ class [[nodiscard]] result {
     else
       detail::construct(error_, std::move(other.error_));
   }
-  result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<T> &&
-                                           std::is_nothrow_move_constructible_v<E>) {
+  /// If moving the value throws, this result is left with a default-made error.
+  result& operator=(result other) noexcept(std::is_nothrow_move_constructible_v<T>) {
+    static_assert(std::is_nothrow_move_constructible_v<E>, "moving the error of a result must not throw");
     detail::destroy(*this);
-    return *detail::construct(*this, std::move(other));
+    if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      detail::construct(*this, std::move(other));
+    } else {
+      try {
+        detail::construct(*this, std::move(other));
+      } catch (...) {
+        detail::construct(*this, unexpected<E>(E{}));
+        throw;
+      }
+    }
+    return *this;
   }
   ~result() {
     if (has_)
@@ -204,7 +212,7 @@ class [[nodiscard]] result<void, E> {
   result() noexcept : has_(true) {}
   result(success_t) noexcept : has_(true) {}  // NOLINT: conversion is the point
   template <class U>
-    requires(std::constructible_from<E, U &&> && !detail::is_result<std::remove_cvref_t<U>> &&
+    requires(std::convertible_to<U &&, E> && !std::same_as<std::remove_cvref_t<U>, result> &&
              !std::same_as<std::remove_cvref_t<U>, success_t>)
   result(U&& error) : has_(false) {  // NOLINT: conversion is the point
     detail::construct(error_, std::forward<U>(error));

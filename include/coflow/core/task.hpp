@@ -121,7 +121,9 @@ class task_promise : public task_promise_base {
     construct(value_, std::forward<U>(value));
     state_ = state::value;
   }
+  // A destructor may throw after the value was returned; then the exception is what the task gives.
   void unhandled_exception() noexcept {
+    if (state_ == state::value) destroy(value_);
     construct(exception_, std::current_exception());
     state_ = state::exception;
   }

@@ -93,7 +93,9 @@ class event_loop final : public detail::io_executor {
     if (has_ready() || stopped_.load(std::memory_order_relaxed)) return 0;
     const auto deadline = next_deadline();
     if (!deadline) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now()).count();
+    const time_point present = now();
+    if (*deadline <= present) return 0;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - present).count();
     return static_cast<int>(std::clamp<decltype(left)>(left, 0, INT_MAX));
   }
 

@@ -72,6 +72,7 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
       socket_.set_connect_waiter(this);
       pending_ = true;
     } else {
+      socket_.set_remote(peer.value());  // the system may have gone elsewhere than asked: 0.0.0.0 is 127.0.0.1
       decide({});
     }
   }
@@ -138,7 +139,7 @@ inline int begin_connect(const endpoint& remote, const connect_options& options,
   if (fd < 0) co_return from_system(-fd);
   detail::stream_socket* socket = detail::new_stream_socket(fd);
   tcp_flow flow{flow_handle(socket)};
-  socket->set_remote(remote.raw());
+
   const std::error_code failed = co_await detail::connect_wait(*socket, connected, deadline);
   if (failed) co_return failed;
   co_return std::move(flow);

@@ -102,11 +102,13 @@ class tcp_flow {
   result<void> set_option(int level, int name, int value) noexcept {
     return outcome(detail::sys::set_option(socket_->fd(), level, name, value));
   }
-  /// Reads an integer socket option. Error: what getsockopt(2) says.
-  [[nodiscard]] result<int> option(int level, int name) const noexcept {
+  /// Reads an integer socket option. Error: what getsockopt(2) says. Reading SO_ERROR takes the error from the kernel;
+  /// the flow keeps it, so that a reset stays one (law R7).
+  [[nodiscard]] result<int> option(int level, int name) noexcept {
     int value = 0;
     if (const int status = detail::sys::get_option(socket_->fd(), level, name, value); status < 0)
       return from_system(-status);
+    if (level == SOL_SOCKET && name == SO_ERROR && value != 0) socket_->note_error(value);
     return value;
   }
 

@@ -42,6 +42,8 @@ class root : public node, private task_end {
 
   /// On the executor's thread, before the task runs for the first time.
   virtual void on_start() noexcept {}
+  /// The executor is gone before the task was started, or before its end was heard of.
+  virtual void on_discard() noexcept {}
   /// The task has ended; `take` gives its result once. May destroy this object.
   virtual void on_end() noexcept = 0;
 
@@ -50,6 +52,7 @@ class root : public node, private task_end {
   void destroy_frame() noexcept { std::exchange(frame_, nullptr).destroy(); }
 
  private:
+  void discard() noexcept final { on_discard(); }
   void run() noexcept final {
     if (frame_.promise().ended()) {
       on_end();

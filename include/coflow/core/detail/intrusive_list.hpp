@@ -2,8 +2,20 @@
 /// A doubly linked list through its elements: O(1) removal without knowing the list, no allocation.
 #pragma once
 
+#include <cstdint>
+
 namespace coflow::inline v0 {
 namespace detail {
+
+/// A singly linked collection in which links may be before they come on a list: an executor's inbox.
+class link_chain {
+ public:
+  /// Puts all links of the chain on a list.
+  virtual void collect() noexcept = 0;
+
+ protected:
+  ~link_chain() = default;
+};
 
 /// A link of a list. Whoever ends its life takes it off first, by `unlink`: operations have this checked by their own
 /// state, and a destructor here would cost each of them.
@@ -18,14 +30,20 @@ class list_link {
   /// Takes this link off its list, if it is on one.
   void unlink() noexcept {
     if (next_ == nullptr) return;
+    if (link_chain* chain = this->chain()) [[unlikely]]
+      chain->collect();
     previous_->next_ = next_;
     next_->previous_ = previous_;
     next_ = nullptr;
   }
 
-  /// A chain through links that are on no list, for queues of another kind.
-  void chain(list_link* next) noexcept { previous_ = next; }
-  [[nodiscard]] list_link* chained() const noexcept { return previous_; }
+  /// Makes this link part of `chain`, in front of `next`, which may be null.
+  void enter(link_chain& chain, list_link* next) noexcept {
+    next_ = reinterpret_cast<list_link*>(reinterpret_cast<std::uintptr_t>(&chain) | 1);
+    previous_ = next;
+  }
+  /// The link behind this one in its chain.
+  [[nodiscard]] list_link* next_in_chain() const noexcept { return previous_; }
 
  protected:
   ~list_link() = default;
@@ -33,6 +51,12 @@ class list_link {
  private:
   template <class T>
   friend class intrusive_list;
+
+  // In a chain, next_ says which one, marked by its lowest bit, and previous_ goes on.
+  [[nodiscard]] link_chain* chain() const noexcept {
+    const auto bits = reinterpret_cast<std::uintptr_t>(next_);
+    return (bits & 1) != 0 ? reinterpret_cast<link_chain*>(bits & ~std::uintptr_t{1}) : nullptr;
+  }
 
   list_link* next_ = nullptr;
   list_link* previous_;  // means something while next_ does

@@ -18,7 +18,7 @@ namespace detail {
 class epoll_reactor final : public reactor {
  public:
   static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP &&
-                EPOLLRDHUP == POLLRDHUP);
+                EPOLLRDHUP == POLLRDHUP && EPOLLPRI == POLLPRI);
 
   epoll_reactor() noexcept : epoll_(sys::epoll_create()) {}
   ~epoll_reactor() override {
@@ -29,7 +29,7 @@ class epoll_reactor final : public reactor {
   [[nodiscard]] int status() const noexcept { return epoll_ < 0 ? epoll_ : 0; }
 
   [[nodiscard]] int add(int fd, std::uint64_t token, const descriptor&) noexcept override {
-    return sys::epoll_add(epoll_, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, token);
+    return sys::epoll_add(epoll_, fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, token);
   }
   void remove(int fd) noexcept override { sys::epoll_remove(epoll_, fd); }
 

@@ -234,7 +234,8 @@ inline bool listening_socket::attempt(accept_wait& op) noexcept {
       return true;
     }
     switch (-fd) {
-      case EAGAIN:
+      case EAGAIN:  // which the system says only after it has found a descriptor to spare
+        in_trouble_ = false;
         readable_ = false;
         return false;
       case EMFILE:

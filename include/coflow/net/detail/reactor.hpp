@@ -13,6 +13,7 @@ namespace detail {
 /// What a descriptor may be ready for: bits of poll(2), which epoll(7) shares, so that nothing is translated.
 enum readiness : unsigned {
   readable = POLLIN,                      // bytes, or a connection to accept
+  urgent = POLLPRI,                       // urgent data: a read stops in front of it, though bytes follow
   writable = POLLOUT,                     // room for bytes, or a connection established
   broken = POLLERR | POLLHUP,             // an error, or both directions ended
   ended = POLLRDHUP | POLLERR | POLLHUP,  // there is an end to read on to

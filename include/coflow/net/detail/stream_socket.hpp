@@ -71,6 +71,12 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     }
     return remote_;
   }
+  /// The socket's pending error was read past the flow, and will not be told again (K3).
+  void note_error(int number) noexcept {
+    state().fail_write(from_system(number));
+    readable_ = true;
+    spread_verdict();
+  }
   void set_remote(const socket_address& peer) noexcept { remote_ = peer; }
 
   void set_connect_waiter(connect_waiter* waiter) noexcept {
@@ -127,12 +133,14 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
 
   void input_unwanted() noexcept {
     attention_ = true;
-    if (!enter()) drop_input();
+    if (bound() || !enter()) drop_input();
   }
   void signal_end() noexcept {
     if (fd_ >= 0) sys::end_sending(fd_);
   }
   void release_transport(bool abort) noexcept {
+    COFLOW_ASSERT(loop_ == nullptr || executor::current() == nullptr || executor::current() == loop_,
+                  "a flow was closed on a thread whose event loop it does not belong to");
     if (connect_waiter* waiter = std::exchange(connecting_, nullptr)) waiter->on_closed();
     if (fd_ < 0) return;
     if (abort) sys::reset_on_close(fd_);
@@ -150,7 +158,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   // A writer is called, which takes a turn of its own, so that the reader's resumption can be the last thing done here:
   // it may destroy this block.
   void on_ready(unsigned what) noexcept override {
-    if (attention_ || !writable_ || (what & readiness::ended) != 0) [[unlikely]] {
+    if (attention_ || !writable_ || (what & (readiness::ended | readiness::urgent)) != 0) [[unlikely]] {
       on_ready_specially(what);
       return;
     }
@@ -161,13 +169,14 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
   // A writer may be waiting, an end has come, a connection attempt is to be decided, or what arrives is to be dropped.
   [[gnu::noinline, gnu::cold]] void on_ready_specially(unsigned what) noexcept {
+    if ((what & (readiness::ended | readiness::urgent)) != 0) read_on_ = true;
     if (connecting_ != nullptr) {
       if ((what & (readiness::writable | readiness::ended)) == 0) return;
       attention_ = state().read_half() == half::shut;
       std::exchange(connecting_, nullptr)->on_decided();
       return;
     }
-    if ((what & readiness::ended) != 0) ended_ = true;
+
     if ((what & (readiness::writable | readiness::broken)) != 0) {
       writable_ = true;
       call_writer();
@@ -190,9 +199,9 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     return sys::receive(fd_, space.data(), space.size());
   }
   [[gnu::always_inline]] void claim(std::size_t size, buffer& data) noexcept {
-    // A short read has drained the socket (epoll(7), question 9), unless an end follows the data.
+    // A short read has drained the socket (epoll(7), question 9), unless an end or urgent data follows.
     if (size < io_executor::read_size) [[likely]]
-      readable_ = ended_;
+      readable_ = read_on_;
     loop_->take_read(size, data);
   }
   [[gnu::noinline]] attempt read_slowly(std::ptrdiff_t got, buffer& data) {
@@ -227,7 +236,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     while (readable_ && fd_ >= 0) {
       const std::ptrdiff_t dropped = sys::discard(fd_);
       if (dropped > 0) {
-        readable_ = ended_;
+        readable_ = read_on_;
         continue;
       }
       readable_ = false;
@@ -251,7 +260,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
 
   bool own_;
   bool attention_ = false;  // a report is not simply for a reader or a writer
-  bool ended_ = false;      // the loop has reported an end: a short read says nothing any more
+  bool read_on_ = false;    // an end or urgent data was reported: a short read says nothing any more
   connect_waiter* connecting_ = nullptr;
   socket_address local_;
   socket_address remote_;

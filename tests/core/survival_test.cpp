@@ -1,0 +1,204 @@
+#include "support/survival.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coflow/core/buffer.hpp"
+#include "coflow/core/task.hpp"
+#include "support/catch.hpp"
+
+// The negative controls of the survival listener: each hidden case leaves something behind, and a case below runs this
+// same program with it and wants to see it fail.
+
+namespace {
+
+struct outcome {
+  int status = 0;
+  std::string said;
+  [[nodiscard]] bool exited_with_failure() const { return WIFEXITED(status) && WEXITSTATUS(status) != 0; }
+  [[nodiscard]] bool exited_well() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+  [[nodiscard]] bool aborted() const { return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT; }
+  [[nodiscard]] bool says(const std::string& text) const { return said.find(text) != std::string::npos; }
+};
+
+// Runs one test case of this program in a process of its own.
+outcome run_case(const char* name, const char* hang_limit = "60") {
+  outcome result;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return result;
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    setenv("COFLOW_HANG_LIMIT", hang_limit, 1);
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // the listener is to find it
+    execl("/proc/self/exe", "coflow_tests", name, "-r", "compact", static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  close(ends[1]);
+  char part[4096];
+  for (ssize_t count = 0; (count = read(ends[0], part, sizeof(part))) > 0;)
+    result.said.append(part, static_cast<std::size_t>(count));
+  close(ends[0]);
+  waitpid(child, &result.status, 0);
+  return result;
+}
+
+coflow::task<int> never_awaited() { co_return 1; }
+
+std::unique_ptr<int> kept_forever;
+int* volatile kept_pointer = nullptr;
+
+}  // namespace
+
+TEST_CASE("survival control: a descriptor is left open", "[survival][.survival_control]") {
+  CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
+}
+TEST_CASE("survival control: a foreign descriptor is closed", "[survival][.survival_control]") {
+  CHECK(close(STDIN_FILENO) == 0);
+}
+TEST_CASE("survival control: a descriptor becomes another file", "[survival][.survival_control]") {
+  close(STDIN_FILENO);
+  CHECK(open("/proc/self/status", O_RDONLY) == STDIN_FILENO);
+}
+TEST_CASE("survival control: a coroutine frame is left alive", "[survival][.survival_control]") {
+  static_cast<void>(never_awaited().release());
+  CHECK(true);
+}
+TEST_CASE("survival control: an allocation is left alive", "[survival][.survival_control]") {
+  kept_forever = std::make_unique<int>(1);
+  CHECK(true);
+}
+TEST_CASE("survival control: an allocation is lost behind an assertion", "[survival][.survival_control]") {
+  CHECK(true);
+  kept_pointer = new int(1);
+  kept_pointer = nullptr;
+}
+TEST_CASE("survival control: an allocation of the second section is lost", "[survival][.survival_control]") {
+  SECTION("first") { CHECK(true); }
+  SECTION("second") { kept_pointer = new int[7]; }
+}
+TEST_CASE("survival control: a buffer is left alive", "[survival][.survival_control]") {
+  static coflow::buffer kept;
+  kept = coflow::buffer("a text");
+  CHECK(true);
+}
+TEST_CASE("survival control: a test hangs", "[survival][.survival_control]") {
+  for (;;) poll(nullptr, 0, -1);
+}
+TEST_CASE("survival control: nothing is left behind", "[survival][.survival_control]") {
+  // All that Catch2 keeps for itself.
+  INFO("a message that is longer than a small string, to be kept on the heap while it is in scope");
+  const std::string text = "a text that is longer than a small string";
+  CAPTURE(text);
+  SECTION("first section with a name that is longer than a small string") {
+    CHECK(text.size() > 10);
+    CHECK(text == "a text that is longer than a small string");
+  }
+  SECTION("second") {
+    SECTION("nested") { REQUIRE_THROWS_AS(std::string().at(1), std::out_of_range); }
+    CHECK_NOTHROW(text.at(1));
+  }
+  {
+    const support::lasting_allocations lasting;
+    if (!kept_forever) kept_forever = std::make_unique<int>(1);
+  }
+  const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  close(fd);
+  const auto made = never_awaited();
+  const coflow::buffer bytes(text);
+}
+
+TEST_CASE("a test that leaves nothing behind passes", "[survival]") {
+  const outcome result = run_case("survival control: nothing is left behind");
+  INFO(result.said);
+  CHECK(result.exited_well());
+}
+
+TEST_CASE("a test that leaves a descriptor open fails", "[survival]") {
+  const outcome result = run_case("survival control: a descriptor is left open");
+  INFO(result.said);
+  CHECK(result.exited_with_failure());
+  CHECK(result.says("\"survival control: a descriptor is left open\" leaves behind"));
+  CHECK(result.says(": /dev/null"));
+}
+
+TEST_CASE("a test that closes a descriptor it did not open fails", "[survival]") {
+  const outcome result = run_case("survival control: a foreign descriptor is closed");
+  INFO(result.said);
+  CHECK(result.exited_with_failure());
+  CHECK(result.says("descriptor 0 closed, which it did not open"));
+}
+
+TEST_CASE("a test that replaces a descriptor fails", "[survival]") {
+  const outcome result = run_case("survival control: a descriptor becomes another file");
+  INFO(result.said);
+  CHECK(result.exited_with_failure());
+  CHECK(result.says("descriptor 0: /proc"));
+}
+
+TEST_CASE("a test that leaves a coroutine frame alive fails", "[survival]") {
+  const outcome result = run_case("survival control: a coroutine frame is left alive");
+  INFO(result.said);
+  CHECK(result.exited_with_failure());
+  CHECK(result.says("coroutine frames: 1"));
+}
+
+TEST_CASE("a test that leaves an allocation alive fails", "[survival]") {
+  const std::array<std::pair<const char*, const char*>, 4> controls{{
+      {"survival control: an allocation is left alive", "allocations: 1, of 4 bytes"},
+      {"survival control: an allocation is lost behind an assertion", "allocations: 1, of 4 bytes"},
+      {"survival control: an allocation of the second section is lost", "allocations: 1, of 28 bytes"},
+      {"survival control: a buffer is left alive", "allocations: 1, of"},
+  }};
+  for (const auto& [name, message] : controls) {
+    const outcome result = run_case(name);
+    INFO(result.said);
+    CHECK(result.exited_with_failure());
+    CHECK(result.says(message));
+  }
+}
+
+TEST_CASE("a test that hangs ends the program with the test's name", "[survival]") {
+  const outcome result = run_case("survival control: a test hangs", "0.2");
+  INFO(result.said);
+  CHECK(result.aborted());
+  CHECK(result.says("the test case \"survival control: a test hangs\" hangs"));
+}
+
+TEST_CASE("every form of operator new is counted", "[survival]") {
+  struct alignas(32) wide {
+    char bytes[32];
+  };
+  struct alignas(256) wider {
+    char bytes[256];
+  };
+  const auto before = support::allocation_count();
+  {
+    const auto one = std::make_unique<int>(1);
+    const auto several = std::make_unique<int[]>(3);
+    const auto aligned = std::make_unique<wide>();
+    const auto more_aligned = std::make_unique<wider[]>(2);
+    const std::unique_ptr<int> quiet(new (std::nothrow) int(2));
+    const std::vector<int> list(10);
+    CHECK(reinterpret_cast<std::uintptr_t>(aligned.get()) % 32 == 0);
+    CHECK(reinterpret_cast<std::uintptr_t>(more_aligned.get()) % 256 == 0);
+    CHECK(reinterpret_cast<std::uintptr_t>(one.get()) % alignof(std::max_align_t) == 0);
+  }
+  CHECK(support::allocation_count() >= before + 6);
+  const auto again = support::allocation_count();
+  const int on_the_stack = 0;
+  const auto after = support::allocation_count();
+  CHECK(again == after);
+  CHECK(on_the_stack == 0);
+}
