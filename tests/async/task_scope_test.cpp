@@ -294,6 +294,48 @@ TEST_CASE("a child that is spawned between the last child's end and the joiner's
   CHECK(s.all() == journal{"early child", "spawns", "late child: ok", "late child: ok", "join: ok"});
 }
 
+TEST_CASE("a stop that comes while the joiner is posted reaches a child that came late", "[task_scope]") {
+  // The joiner has been told of the last child's end, is then told to stop, and finds another child in its turn: stop
+  // is a level (law X0), so that child is cancelled.
+  stage s;
+  gate at;
+  static_cast<void>(s.spawn(pass(&at, &s.log, "early child")));
+  auto& joining = s.join();
+  s.on.run_until_idle();
+  at.open();
+  s.on.run_once();
+  s.on.run_once();
+  REQUIRE(s.scope->size() == 0);
+  CHECK_FALSE(joining.ended());
+  joining.request_stop();
+  static_cast<void>(s.spawn(sleep_result(&s.log, "late child", 1000ms)));
+  s.on.run_until_idle();
+  CHECK(s.log == journal{"early child", "late child: canceled", "join: canceled"});
+}
+
+TEST_CASE("a joiner that waits again can be stopped, and destroyed", "[task_scope]") {
+  for (const bool by_destruction : {false, true}) {
+    stage s;
+    gate at;
+    static_cast<void>(s.spawn(pass(&at, &s.log, "early child")));
+    auto& joining = s.join();
+    s.on.run_until_idle();
+    at.open();
+    s.on.run_once();
+    s.on.run_once();
+    static_cast<void>(s.spawn(sleep_result(&s.log, "late child", 1000ms)));
+    s.on.run_until_idle();  // the joiner has looked and waits again
+    CHECK_FALSE(joining.ended());
+    if (by_destruction) {
+      joining.destroy();
+      CHECK(s.all() == journal{"early child", "late child: ok"});
+    } else {
+      joining.request_stop();
+      CHECK(s.all() == journal{"early child", "late child: canceled", "join: canceled"});
+    }
+  }
+}
+
 TEST_CASE("a joiner that dies leaves the children alone", "[task_scope]") {
   stage s;
   static_cast<void>(s.spawn(note_after(&s.log, "a", 1ms)));

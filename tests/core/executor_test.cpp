@@ -793,6 +793,75 @@ TEST_CASE("work that never ends does not keep an executor from ending", "[execut
   CHECK(runs <= 100'000);
 }
 
+TEST_CASE("a node that an executor can never run is discarded once, and one that ran is not", "[executor]") {
+  struct owned_by_nobody final : coflow::node {
+    owned_by_nobody(manual_executor& e, numbers& into, int given) noexcept : on(e), noted(into), left(given) {}
+    ~owned_by_nobody() = default;
+    void run() noexcept override {
+      if (left == 0) {
+        noted.push_back(1);
+        delete this;
+      } else {
+        if (left > 0) --left;
+        on.post(*this);
+      }
+    }
+    void discard() noexcept override {
+      noted.push_back(2);
+      delete this;
+    }
+    manual_executor& on;
+    numbers& noted;
+    int left;
+  };
+  numbers noted;
+  {
+    manual_executor on;
+    const executor::entry inside(on);
+    on.post(*new owned_by_nobody(on, noted, 0));
+    on.post(*new owned_by_nobody(on, noted, 10));
+    on.post(*new owned_by_nobody(on, noted, -1));  // posts itself for ever
+  }
+  CHECK(noted == numbers{1, 1, 2});
+}
+
+TEST_CASE("nodes posted from outside may die there while other threads post", "[executor][threads]") {
+  constexpr int each = 5'000;
+  manual_executor on;
+  struct counting final : coflow::node {
+    counting() noexcept {}
+    ~counting() = default;
+    void run() noexcept override { ++runs; }
+    int runs = 0;
+  };
+  std::vector<std::unique_ptr<counting[]>> nodes;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) nodes.push_back(std::make_unique<counting[]>(each));
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&on, mine = nodes[static_cast<std::size_t>(t)].get()] {
+      for (int i = 0; i < each; ++i) on.post(mine[i]);
+    });
+  }
+  numbers ran;
+  std::size_t done = 0;
+  for (int round = 0; round < each; ++round) {
+    noting_node dies(1, ran);
+    noting_node lives(2, ran);
+    on.post(dies);  // on the executor's thread, but outside its turn
+    on.post(lives);
+    dies.unlink();
+    done += on.run_once() - 1;
+  }
+  for (auto& one : threads) one.join();
+  done += on.run_until_idle();
+  CHECK(done == std::size_t{2} * each);
+  CHECK(ran == numbers(each, 2));
+  bool once = true;
+  for (const auto& of_thread : nodes)
+    for (int i = 0; i < each; ++i) once = once && of_thread[static_cast<std::size_t>(i)].runs == 1;
+  CHECK(once);
+}
+
 TEST_CASE("finishing twice is the same as once", "[executor]") {
   numbers told;
   noting_dependent one(1, told);

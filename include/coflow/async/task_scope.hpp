@@ -116,6 +116,7 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
       this->resume();
       return;
     }
+    if (!stopped_ && this->stop_requested()) on_stop();
     scope_.joining_ = this;
     if (!stopped_) this->begin_wait();
   }
