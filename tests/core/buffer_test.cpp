@@ -437,6 +437,26 @@ TEST_CASE("a block that was freed is used again by the same thread", "[buffer]")
   CHECK(before == after);
 }
 
+TEST_CASE("the pool serves the same sizes for ever", "[buffer]") {
+  std::string longer(500, 'x');
+  const auto round = [&longer] {
+    const buffer small("small");
+    const buffer kept = filled(2000, 'k');
+    const buffer large = filled(100 * 1024, 'l');
+    buffer adopted = buffer::adopt(std::move(longer));
+    buffer::allocate(300).clear();
+    void* frame = coflow::detail::pool_allocate(700);
+    coflow::detail::pool_free(frame, 700);
+    adopted.clear();
+    longer = "in place";
+  };
+  round();
+  const auto before = support::allocation_count();
+  for (int i = 0; i < 20'000; ++i) round();
+  const auto after = support::allocation_count();
+  CHECK(before == after);
+}
+
 TEST_CASE("the pool keeps a bounded number of free blocks", "[buffer]") {
   for (const std::size_t size : {50, 200 * 1024}) {
     coflow::detail::thread_pool.drain();

@@ -80,6 +80,23 @@ TEST_CASE("a read result moves as one", "[read_result]") {
   CHECK(second->empty());
 }
 
+TEST_CASE("the error of a read result moves with it", "[read_result]") {
+  read_result first = coflow::error::truncated;
+  const read_result second = std::move(first);
+  CHECK(second.failed());
+  CHECK(second.error() == coflow::error::truncated);
+
+  basic_read_result<std::string> in_words = std::string(100, 'x');
+  basic_read_result<std::string> moved = std::move(in_words);
+  CHECK(moved.error() == std::string(100, 'x'));
+  moved = buffer("data");
+  CHECK(moved.error().empty());
+  moved = std::string(200, 'y');
+  basic_read_result<std::string>& same = moved;
+  moved = std::move(same);
+  CHECK(moved.error() == std::string(200, 'y'));
+}
+
 TEST_CASE("a read result cannot be copied, nor mistaken for a number", "[read_result]") {
   STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<read_result>);
   STATIC_REQUIRE_FALSE(std::is_copy_assignable_v<read_result>);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,8 +140,12 @@ struct socket_pair {
       throw std::system_error(errno, std::system_category(), "socket_pair");
     b = unique_fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     const int at_once = 1;
-    ::setsockopt(a.get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
-    ::setsockopt(b.get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+    const timeval long_enough{20, 0};
+    for (const int end : {a.get(), b.get()}) {
+      ::setsockopt(end, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+      ::setsockopt(end, SOL_SOCKET, SO_SNDTIMEO, &long_enough, sizeof long_enough);
+      ::setsockopt(end, SOL_SOCKET, SO_RCVTIMEO, &long_enough, sizeof long_enough);
+    }
   }
 
  private:
