@@ -302,3 +302,17 @@ TEST_CASE("a local shutdown of the read half outlives a reset", "[half_state]") 
   CHECK_FALSE(one.read_verdict());
   CHECK(one.write_verdict() == std::errc::connection_reset);
 }
+
+TEST_CASE("a connection that fails after the write half was shut down is an error for the reader", "[half_state]") {
+  half_state one;
+  one.drain_write();
+  one.finish_drain();
+  one.fail_connection(from_system(ECONNRESET));
+  CHECK(one.write_half() == half::shut);
+  CHECK(one.write_verdict() == error::closed);
+  CHECK(one.can_read());  // what is there is delivered first
+  CHECK(one.broken());
+  one.end_of_input();
+  CHECK(one.read_half() == half::failed);
+  CHECK(one.read_verdict() == from_system(ECONNRESET));
+}

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
-#include <vector>
 
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/task.hpp"
@@ -176,29 +176,42 @@ TEST_CASE("a test that hangs ends the program with the test's name", "[survival]
   CHECK(result.says("the test case \"survival control: a test hangs\" hangs"));
 }
 
-TEST_CASE("every form of operator new is counted", "[survival]") {
-  struct alignas(32) wide {
-    char bytes[32];
-  };
-  struct alignas(256) wider {
-    char bytes[256];
+TEST_CASE("every form of operator new is counted and aligns what it gives", "[survival]") {
+  // Called as functions: a compiler may leave out the allocation of a new-expression.
+  const auto aligned_to = [](const void* given, std::size_t alignment) {
+    return reinterpret_cast<std::uintptr_t>(given) % alignment == 0;
   };
   const auto before = support::allocation_count();
-  {
-    const auto one = std::make_unique<int>(1);
-    const auto several = std::make_unique<int[]>(3);
-    const auto aligned = std::make_unique<wide>();
-    const auto more_aligned = std::make_unique<wider[]>(2);
-    const std::unique_ptr<int> quiet(new (std::nothrow) int(2));
-    const std::vector<int> list(10);
-    CHECK(reinterpret_cast<std::uintptr_t>(aligned.get()) % 32 == 0);
-    CHECK(reinterpret_cast<std::uintptr_t>(more_aligned.get()) % 256 == 0);
-    CHECK(reinterpret_cast<std::uintptr_t>(one.get()) % alignof(std::max_align_t) == 0);
-  }
-  CHECK(support::allocation_count() >= before + 6);
-  const auto again = support::allocation_count();
+  void* const plain = ::operator new(10);
+  void* const array = ::operator new[](10);
+  void* const quiet = ::operator new(10, std::nothrow);
+  void* const quiet_array = ::operator new[](10, std::nothrow);
+  void* const wide = ::operator new(10, std::align_val_t{32});
+  void* const wide_array = ::operator new[](10, std::align_val_t{64});
+  void* const quiet_wide = ::operator new(10, std::align_val_t{256}, std::nothrow);
+  void* const nothing = ::operator new(0);
+  const auto after = support::allocation_count();
+  CHECK(after == before + 8);
+  for (const void* one : {plain, array, quiet, quiet_array, nothing}) CHECK(aligned_to(one, alignof(std::max_align_t)));
+  CHECK(aligned_to(wide, 32));
+  CHECK(aligned_to(wide_array, 64));
+  CHECK(aligned_to(quiet_wide, 256));
+  ::operator delete(plain, std::size_t{10});
+  ::operator delete[](array);
+  ::operator delete(quiet);
+  ::operator delete[](quiet_array);
+  ::operator delete(wide, std::align_val_t{32});
+  ::operator delete[](wide_array, std::size_t{10}, std::align_val_t{64});
+  ::operator delete(quiet_wide, std::align_val_t{256});
+  ::operator delete(nothing);
+  CHECK(::operator new(SIZE_MAX - 10, std::nothrow) == nullptr);
+  CHECK_THROWS_AS(::operator new(SIZE_MAX - 10), std::bad_alloc);
+}
+
+TEST_CASE("what allocates nothing counts nothing", "[survival]") {
+  const auto before = support::allocation_count();
   const int on_the_stack = 0;
   const auto after = support::allocation_count();
-  CHECK(again == after);
+  CHECK(before == after);
   CHECK(on_the_stack == 0);
 }

@@ -76,7 +76,8 @@ struct tracked {
   int* alive_;
 };
 
-task<> hold(tracked held, bool* ran) {
+// Not inlined, or clang leaves out the frame.
+[[gnu::noinline]] task<> hold(tracked held, bool* ran) {
   *ran = true;
   static_cast<void>(held);
   co_return;

@@ -130,6 +130,7 @@ struct over_tcp {
 struct layer_over_memory : over_memory {
   using flow = coflow::layered_flow<coflow::memory_flow>;
   static constexpr const char* name = "layered_flow over memory_pipe";
+  static constexpr int many = 100'000;
 
   static coflow::task<ends<flow>> connect() {
     auto below = co_await over_memory::connect();

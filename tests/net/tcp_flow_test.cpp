@@ -754,11 +754,13 @@ task<> wait_both_ways_for_a_reset(tcp_flow* flow, unique_fd* peer, notes* reads,
   const result<void> joined = co_await scope.join();
   joined.value();
 }
-task<> ask_for_the_error(tcp_flow* flow, unique_fd* peer, notes* reads, int* error) {
+task<> ask_for_the_error(tcp_flow* flow, unique_fd* peer, bool half_closed, notes* reads, int* error) {
   co_await settle_in(flow, peer);
+  if (half_closed) co_await flow->shutdown(shutdown_mode::write);
   reset(*peer);
-  await_event(flow->native_handle(), POLLRDHUP);
+  await_event(flow->native_handle(), POLLHUP);
   *error = flow->option(SOL_SOCKET, SO_ERROR).value_or(-1);
+  co_await read_into(flow, reads);
   co_await read_into(flow, reads);
 }
 }  // namespace
@@ -774,12 +776,16 @@ TEST_CASE("all that wait when a reset comes get it", "[tcp_flow]") {
 }
 
 TEST_CASE("a reset stays an error for who reads when somebody has asked the socket for it", "[tcp_flow]") {
-  one_end end;
-  notes reads;
-  int error = 0;
-  REQUIRE(finishes(ask_for_the_error(&end.flow, &end.peer, &reads, &error)));
-  CHECK(error == ECONNRESET);
-  CHECK(reads.all == several{message_of(std::errc::connection_reset)});
+  const std::string gone = message_of(std::errc::connection_reset);
+  for (const bool half_closed : {false, true}) {
+    CAPTURE(half_closed);
+    one_end end;
+    notes reads;
+    int error = 0;
+    REQUIRE(finishes(ask_for_the_error(&end.flow, &end.peer, half_closed, &reads, &error)));
+    CHECK(error == ECONNRESET);
+    CHECK(reads.all == several{gone, gone});
+  }
 }
 
 TEST_CASE("a reset of one's own reaches the peer as one", "[tcp_flow]") {
@@ -1434,6 +1440,49 @@ TEST_CASE("a cancelled read loses nothing", "[tcp_flow]") {
   }
 }
 
+namespace {
+// The first of three is served; it cancels the second, whose turn it is then; the turn is the third one's.
+task<> read_then_cancel(tcp_flow* flow, coflow::task_scope* other, std::size_t* size) {
+  const read_result got = co_await flow->read();
+  if (got) *size = got->size();
+  other->cancel();
+}
+task<> read_size(tcp_flow* flow, std::size_t* size) {
+  const read_result got = co_await flow->read();
+  if (got) *size = got->size();
+}
+task<> cancel_whose_turn_it_is(tcp_flow* flow, const unique_fd* peer, std::size_t much, std::size_t* first,
+                               notes* second, std::size_t* third) {
+  co_await settle_in(flow, peer);
+  coflow::task_scope scope;
+  coflow::task_scope doomed;
+  scope.spawn(read_then_cancel(flow, &doomed, first)).value();
+  co_await turns(1);
+  doomed.spawn(read_into(flow, second)).value();
+  co_await turns(1);
+  scope.spawn(read_size(flow, third)).value();
+  co_await turns(3);
+  say(*peer, std::string(much, 'x'));
+  await_bytes(flow->native_handle(), static_cast<int>(much));
+  const result<void> joined = co_await scope.join();
+  joined.value();
+  const result<void> gone = co_await doomed.join();
+  gone.value();
+}
+}  // namespace
+
+TEST_CASE("a read that is cancelled when it is its turn gives the turn to the next", "[tcp_flow]") {
+  const std::size_t block = coflow::detail::io_executor::read_size;
+  one_end end(1 << 20);
+  std::size_t first = 0;
+  notes second;
+  std::size_t third = 0;
+  REQUIRE(finishes(cancel_whose_turn_it_is(&end.flow, &end.peer, 2 * block, &first, &second, &third)));
+  CHECK(first == block);
+  CHECK(second.all == several{message_of(std::errc::operation_canceled)});
+  CHECK(third == block);
+}
+
 TEST_CASE("a cancelled write that has sent nothing leaves no trace", "[tcp_flow]") {
   two_ends ends(4096);
   notes first;
@@ -1591,10 +1640,9 @@ task<> count_bytes(tcp_flow* flow, std::size_t* bytes) {
     *bytes += got->size();
   }
 }
-task<> wait_with_many(std::vector<one_end>* ends, std::size_t* waiting, std::size_t* after_a_read) {
+task<> wait_with_many(std::vector<one_end>* ends, std::size_t before, std::size_t* waiting, std::size_t* after_a_read) {
   std::size_t bytes = 0;
   coflow::task_scope scope;
-  const std::size_t before = heap_in_use();
   for (one_end& end : *ends) scope.spawn(count_bytes(&end.flow, &bytes)).value();
   co_await turns(3);
   *waiting = heap_in_use() - before;
@@ -1632,13 +1680,14 @@ task<> ask_some(tcp_flow* flow, long warm, long count, std::uint64_t* allocated,
 TEST_CASE("a connection that waits for input holds no room for it", "[tcp_flow]") {
   const descriptor_room descriptors(2200);
   const std::size_t count = (descriptors.room() - 200) / 2;
+  const std::size_t before = heap_in_use();
   std::vector<one_end> ends;
   ends.reserve(count);
   for (std::size_t i = 0; i < count; ++i) ends.emplace_back();
   std::size_t waiting = 0;
   std::size_t after_a_read = 0;
-  REQUIRE(finishes(wait_with_many(&ends, &waiting, &after_a_read)));
-  // The tasks, the loop's table and its one block for reading; nothing near a buffer for each.
+  REQUIRE(finishes(wait_with_many(&ends, before, &waiting, &after_a_read)));
+  // The flows, the tasks, the loop's table and its one block for reading; nothing near a buffer for each.
   CHECK(waiting / count < 1024);
   CHECK(after_a_read / count < 1024);
 }

@@ -283,6 +283,29 @@ task<> accept_given_up(tcp_listener* listener, ended_by how, bool another_waits,
   joined.value();
 }
 
+// The first of three is served; it cancels the second, whose turn it is then; the turn is the third one's.
+task<> accept_then_cancel(tcp_listener* listener, accepted* seen, coflow::task_scope* other) {
+  co_await accept_one(listener, seen);
+  other->cancel();
+}
+task<> cancel_whose_turn_it_is(tcp_listener* listener, accepted* first, accepted* second, accepted* third,
+                               std::vector<unique_fd>* clients) {
+  coflow::task_scope scope;
+  coflow::task_scope doomed;
+  scope.spawn(accept_then_cancel(listener, first, &doomed)).value();
+  co_await turns(1);
+  doomed.spawn(accept_one(listener, second)).value();
+  co_await turns(1);
+  scope.spawn(accept_one(listener, third)).value();
+  co_await turns(3);
+  clients->push_back(raw_connect(listener->local_endpoint()));
+  clients->push_back(raw_connect(listener->local_endpoint()));
+  const result<void> joined = co_await scope.join();
+  joined.value();
+  const result<void> gone = co_await doomed.join();
+  gone.value();
+}
+
 task<> accept_stopped(tcp_listener* listener, accepted* seen) {
   coflow::task_scope scope;
   scope.cancel();
@@ -728,6 +751,18 @@ TEST_CASE("an accept that is given up when a connection has come loses no connec
       CHECK(second.flow->remote_endpoint() == raw_name(client));
     }
   }
+}
+
+TEST_CASE("an accept that is cancelled when it is its turn gives the turn to the next", "[tcp_listener]") {
+  tcp_listener listener = listening();
+  accepted first;
+  accepted second;
+  accepted third;
+  std::vector<unique_fd> clients;
+  REQUIRE(finishes(cancel_whose_turn_it_is(&listener, &first, &second, &third, &clients)));
+  CHECK(first.flow);
+  CHECK(second.failure == std::errc::operation_canceled);
+  CHECK(third.flow);
 }
 
 TEST_CASE("a task that is stopped already accepts nothing", "[tcp_listener]") {

@@ -95,6 +95,17 @@ class half_state {
     broken_ = detail::ends_connection(code);
   }
 
+  /// /// The connection as a whole was said to have failed, by nothing that read or wrote: reads deliver what is there,
+  /// then give that error, also if the write half was shut down long ago.
+  void fail_connection(std::error_code code) noexcept {
+    if (can_transmit()) {
+      fail_write(code);
+    } else if (write_ == half::shut) {
+      write_error_ = code;
+    }
+    broken_ = true;
+  }
+
   /// A write was given up after a part of it had gone out: no other write, and no clean end, may follow (laws X2, X3).
   void tear_write() noexcept {
     torn_ = true;

@@ -73,7 +73,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
   /// The socket's pending error was read past the flow, and will not be told again (K3).
   void note_error(int number) noexcept {
-    state().fail_write(from_system(number));
+    state().fail_connection(from_system(number));
     readable_ = true;
     spread_verdict();
   }
