@@ -691,6 +691,47 @@ TEST_CASE("children that outlive the executor die with their scope", "[task_scop
   CHECK(log.empty());
 }
 
+namespace {
+
+struct opens_a_scope_when_it_dies {
+  explicit opens_a_scope_when_it_dies(std::unique_ptr<task_scope>* given) noexcept : scope(given) {}
+  opens_a_scope_when_it_dies(const opens_a_scope_when_it_dies&) = delete;
+  opens_a_scope_when_it_dies& operator=(const opens_a_scope_when_it_dies&) = delete;
+  ~opens_a_scope_when_it_dies() {
+    *scope = std::make_unique<task_scope>();
+    static_cast<void>((*scope)->spawn(number(1)));
+  }
+  std::unique_ptr<task_scope>* scope;
+};
+task<> hold_until(gate* at, std::unique_ptr<task_scope>* scope) {
+  const opens_a_scope_when_it_dies cleanup(scope);
+  co_await at->pass();
+}
+
+}  // namespace
+
+TEST_CASE("a scope that begins while its executor ends may outlive it", "[task_scope]") {
+  // In a process of its own: the executor's destructor asserts that nobody depends on it any more.
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const int number : {SIGABRT, SIGSEGV, SIGILL}) std::signal(number, SIG_DFL);
+    std::unique_ptr<task_scope> scope;
+    gate never;
+    {
+      manual_executor on;
+      coflow::spawn(on, hold_until(&never, &scope));
+      on.run_until_idle();
+    }
+    const bool empty = scope != nullptr && scope->size() == 0;
+    scope.reset();
+    _exit(empty ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
 TEST_CASE("a scope cannot be copied or moved, since its children point at it", "[task_scope]") {
   STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<task_scope>);
   STATIC_REQUIRE_FALSE(std::is_move_constructible_v<task_scope>);

@@ -665,8 +665,10 @@ TEST_CASE("as much as one read takes, and one byte more or less, is read", "[tcp
 }
 
 namespace {
+constexpr std::size_t kept_sizes[] = {1, 100, 8000, 30000, 60000};
+
 task<> keep_what_was_read(tcp_flow* flow, const unique_fd* peer, std::vector<read_result>* kept) {
-  for (const std::size_t size : {1, 100, 8000, 30000, 60000}) {
+  for (const std::size_t size : kept_sizes) {
     say(*peer, std::string(size, static_cast<char>('a' + kept->size())));
     await_bytes(flow->native_handle(), static_cast<int>(size));
     kept->push_back(co_await flow->read());
@@ -683,7 +685,7 @@ TEST_CASE("what was read stays as it was when more is read and when the flow end
   }
   REQUIRE(kept.size() == 5);
   std::size_t i = 0;
-  for (const std::size_t size : {1, 100, 8000, 30000, 60000}) {
+  for (const std::size_t size : kept_sizes) {
     CAPTURE(size);
     REQUIRE(kept[i].has_data());
     CHECK(kept[i]->text() == std::string(size, static_cast<char>('a' + i)));
@@ -785,6 +787,32 @@ TEST_CASE("a reset stays an error for who reads when somebody has asked the sock
     REQUIRE(finishes(ask_for_the_error(&end.flow, &end.peer, half_closed, &reads, &error)));
     CHECK(error == ECONNRESET);
     CHECK(reads.all == several{gone, gone});
+  }
+}
+
+namespace {
+task<> hear_an_end_and_then_a_reset(tcp_flow* flow, unique_fd* peer, bool ask, notes* reads, notes* writes) {
+  co_await settle_in(flow, peer);
+  say(*peer, "last");
+  ::shutdown(peer->get(), SHUT_WR);
+  await_event(flow->native_handle(), POLLRDHUP);
+  reset(*peer);
+  await_event(flow->native_handle(), POLLHUP);
+  if (ask) static_cast<void>(flow->option(SOL_SOCKET, SO_ERROR).has_value());
+  for (int i = 0; i < 3; ++i) co_await read_into(flow, reads);
+  for (int i = 0; i < 2; ++i) co_await write_into(flow, "x", writes);
+}
+}  // namespace
+
+TEST_CASE("an end that came before a reset is an end", "[tcp_flow]") {
+  for (const bool ask : {false, true}) {
+    CAPTURE(ask);
+    one_end end;
+    notes reads;
+    notes writes;
+    REQUIRE(finishes(hear_an_end_and_then_a_reset(&end.flow, &end.peer, ask, &reads, &writes)));
+    CHECK(reads.all == several{"last", "eof", "eof"});
+    CHECK(writes.all == several(2, message_of(coflow::error::closed)));
   }
 }
 
@@ -963,7 +991,7 @@ task<> write_list_and_end(tcp_flow* flow, std::span<buffer> list, notes* to) {
 }  // namespace
 
 TEST_CASE("a list of buffers of any length arrives whole and in order, and is emptied", "[tcp_flow]") {
-  for (const std::size_t count : {1, 2, 63, 64, 65, 128, 1024, 1025, 3000, 10000}) {
+  for (const std::size_t count : {1UL, 2UL, 63UL, 64UL, 65UL, 128UL, 1024UL, 1025UL, 3000UL, 10000UL}) {
     for (const int small_buffers : {0, 4096}) {
       CAPTURE(count, small_buffers);
       std::string whole;

@@ -30,7 +30,7 @@ enum class on_failure {
 /// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not
 /// ended, and with them the waits they are in (law C6); a child may not destroy its own scope. A scope may outlive its
 /// executor; it then starts nothing more.
-class task_scope : private executor::dependent {
+class task_scope final : private executor::dependent {
  public:
   explicit task_scope(on_failure policy = on_failure::cancel_siblings) noexcept : policy_(policy) {}
   task_scope(const task_scope&) = delete;

@@ -60,7 +60,7 @@ class half_state {
 
   /// True if the write half met an error that ended the whole connection: reads deliver what is there, and where the
   /// input then runs dry or ends, that error is the verdict (facts K2, K3).
-  [[nodiscard]] bool broken() const noexcept { return broken_; }
+  [[nodiscard]] bool broken() const noexcept { return broken_ != 0; }
 
   /// The stream may not end cleanly any more: a write was given up after a part of it had gone out (law X3).
   [[nodiscard]] bool torn() const noexcept { return torn_; }
@@ -70,7 +70,8 @@ class half_state {
     if (read_ != half::open) return;
     if (broken()) {
       read_ = half::failed;
-      read_error_ = write_error_;
+      const bool writer_knows = write_ == half::failed && write_error_.value() == broken_;
+      read_error_ = writer_knows ? write_error_ : std::error_code(broken_, std::system_category());
     } else {
       read_ = half::ended;
     }
@@ -92,18 +93,14 @@ class half_state {
     if (!can_transmit()) return;
     write_ = half::failed;
     write_error_ = code;
-    broken_ = detail::ends_connection(code);
+    if (detail::ends_connection(code)) broken_ = static_cast<std::uint16_t>(code.value());
   }
 
-  /// /// The connection as a whole was said to have failed, by nothing that read or wrote: reads deliver what is there,
-  /// then give that error, also if the write half was shut down long ago.
+  /// The connection as a whole was said to have failed, by nothing that read or wrote: reads deliver what is there,
+  /// then give that error, whatever has become of the write half.
   void fail_connection(std::error_code code) noexcept {
-    if (can_transmit()) {
-      fail_write(code);
-    } else if (write_ == half::shut) {
-      write_error_ = code;
-    }
-    broken_ = true;
+    if (!broken()) broken_ = static_cast<std::uint16_t>(code.value());
+    fail_write(code);
   }
 
   /// A write was given up after a part of it had gone out: no other write, and no clean end, may follow (laws X2, X3).
@@ -150,9 +147,9 @@ class half_state {
   std::error_code write_error_;
   half read_ = half::open;
   half write_ = half::open;
-  bool torn_ = false;
-  bool broken_ = false;
-  bool shutdown_ = false;  // of the write half, by this side, while it was open
+  std::uint16_t broken_ = 0;  // the errno value that ended the whole connection
+  bool torn_ : 1 = false;
+  bool shutdown_ : 1 = false;  // of the write half, by this side, while it was open
 };
 
 }  // namespace coflow::inline v0
