@@ -458,7 +458,7 @@ TEST_CASE("the pool serves the same sizes for ever", "[buffer]") {
 }
 
 TEST_CASE("the pool keeps a bounded number of free blocks", "[buffer]") {
-  for (const std::size_t size : {50, 200 * 1024}) {
+  for (const std::size_t size : {std::size_t{50}, std::size_t{200} * 1024}) {
     coflow::detail::thread_pool.drain();
     const std::size_t count = 64 * 1024 * 1024 / (size + 64 * 1024);  // much more than is kept
     {

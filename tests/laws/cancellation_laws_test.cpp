@@ -423,7 +423,6 @@ task<> a_torn_write_is_the_last(tearing how) {
   const std::string text = laws::pattern(Kind::more_than_fits);
   laws::writing torn;
   laws::writing queued[2];
-  laws::shutting shut;
   std::vector<buffer> list;
   list.emplace_back("list");
   task_scope scope;

@@ -490,7 +490,6 @@ task<> destroyed_waits_are_taken_back() {
   laws::writing blocked;
   laws::writing gone_write;
   laws::writing next_write;
-  laws::shutting gone_shutdown;
   task_scope scope;
   {
     task_scope dying;

@@ -228,7 +228,8 @@ void shutdown_outside_of_a_turn() {
     start(scope, write_much(flow, std::size_t{4} << 20, out));
     co_await laws::turns(20);
     *waits = !out->done;
-    co_await scope.join();
+    const auto joined = co_await scope.join();
+    expect(joined.has_value(), "the writer ends well");
   };
   coflow::spawn(loop, fill(&ends.b, &written, &blocked));
   laws::reading read;

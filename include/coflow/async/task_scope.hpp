@@ -177,8 +177,10 @@ inline task_scope::~task_scope() {
 template <class T>
 result<void> task_scope::spawn(task<T> body) {
   if (home_ == nullptr) {
-    home_ = executor::current();
-    if (home_ == nullptr) return error::no_executor;
+    executor* current = executor::current();
+    if (current == nullptr) return error::no_executor;
+    if (current->finishing()) return error::closed;
+    home_ = current;
     home_->add_dependent(*this);
   }
   if (gone_ || home_->finishing()) return error::closed;
