@@ -221,7 +221,6 @@ inline bool listening_socket::attempt(accept_wait& op) noexcept {
     sys::kernel_address peer;
     const int fd = sys::accept(fd_, peer);
     if (fd >= 0) {
-      in_trouble_ = false;
       stream_socket* made = nullptr;
       try {
         made = new_stream_socket(fd);
@@ -229,6 +228,7 @@ inline bool listening_socket::attempt(accept_wait& op) noexcept {
         trouble(std::make_error_code(std::errc::not_enough_memory));
         return false;
       }
+      in_trouble_ = false;
       made->set_remote(peer.value());
       op.accepted_.emplace(made);
       return true;

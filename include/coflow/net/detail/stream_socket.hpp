@@ -73,7 +73,11 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   }
   /// The socket's pending error was read past the flow, and will not be told again (K3).
   void note_error(int number) noexcept {
-    state().fail_connection(from_system(number));
+    const std::error_code code = from_system(number);
+    if (ends_connection(code))
+      state().fail_connection(code);
+    else
+      state().fail_write(code);
     readable_ = true;
     spread_verdict();
   }
