@@ -316,3 +316,34 @@ TEST_CASE("a connection that fails after the write half was shut down is an erro
   CHECK(one.read_half() == half::failed);
   CHECK(one.read_verdict() == from_system(ECONNRESET));
 }
+
+TEST_CASE("the peer's own goodbye is the end of the stream, on a connection that is broken too", "[half_state]") {
+  half_state whole;
+  whole.end_of_stream();
+  CHECK(whole.read_half() == half::ended);
+  CHECK_FALSE(whole.read_verdict());
+  CHECK(whole.can_write());  // law R6
+  half_state broken;
+  broken.fail_write(from_system(ECONNRESET));
+  broken.end_of_stream();
+  CHECK(broken.read_half() == half::ended);
+  CHECK_FALSE(broken.read_verdict());
+  half_state failed;
+  failed.fail_read(from_system(EIO));
+  failed.end_of_stream();
+  CHECK(failed.read_half() == half::failed);  // the first verdict wins
+}
+
+TEST_CASE("a connection that fails takes an open write half with it, and keeps a verdict that was there",
+          "[half_state]") {
+  half_state open;
+  open.fail_connection(from_system(ECONNRESET));
+  CHECK(open.write_half() == half::failed);
+  CHECK(open.write_verdict() == from_system(ECONNRESET));
+  half_state failed;
+  failed.fail_write(from_system(EIO));
+  failed.fail_connection(from_system(ECONNRESET));
+  CHECK(failed.write_verdict() == from_system(EIO));
+  failed.end_of_input();
+  CHECK(failed.read_verdict() == from_system(ECONNRESET));  // what broke it, not what the writer met
+}

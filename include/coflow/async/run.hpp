@@ -24,7 +24,7 @@ concept drivable_executor = std::derived_from<E, executor> && requires(E& driven
 namespace detail {
 
 template <class T>
-class foreground final : public root<T>, public pooled {
+class foreground final : public root<T>, public executor::dependent, public pooled {
  public:
   explicit foreground(task<T> body) noexcept : root<T>(std::move(body)) {}
   ~foreground() = default;
@@ -33,7 +33,13 @@ class foreground final : public root<T>, public pooled {
   using root<T>::take;
 
  private:
+  void on_start() noexcept override { this->home().add_dependent(*this); }
   void on_end() noexcept override { ended_ = true; }
+  void on_executor_gone() noexcept override {}  // it cannot go: `run` drives it
+  void list_waits(wait_list& into) const override {
+    if (!ended_) into.add("the task that was run", this->stop_chain());
+  }
+
   bool ended_ = false;
 };
 

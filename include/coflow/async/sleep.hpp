@@ -21,8 +21,8 @@ class [[nodiscard]] sleep_operation final : public operation {
   ~sleep_operation() = default;
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     home_ = executor::current();
     if (this->stop_requested())
@@ -58,6 +58,7 @@ class [[nodiscard]] sleep_operation final : public operation {
     home_->post(*this);
   }
   void run() noexcept override { this->resume(); }
+  const char* waits_for() const noexcept override { return "sleep_for"; }
 
   executor* home_ = nullptr;
   executor::duration time_;

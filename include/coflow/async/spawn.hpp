@@ -36,6 +36,7 @@ class spawned final : public root<T>, public executor::dependent, public pooled 
   }
   void on_executor_gone() noexcept override { delete this; }
   void on_discard() noexcept override { delete this; }
+  void list_waits(wait_list& into) const override { into.add("a spawned task", this->stop_chain()); }
 
   task_outcome<T> collect() noexcept {
     try {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdio>
 #include <exception>
 #include <system_error>
 #include <type_traits>
@@ -61,10 +62,12 @@ class task_scope final : private executor::dependent {
   class child;
 
   void on_executor_gone() noexcept override { gone_ = true; }
+  inline void list_waits(wait_list& into) const override;
   inline void ended(std::error_code failure, std::exception_ptr thrown) noexcept;
 
   detail::intrusive_list<child_base> children_;
   std::size_t count_ = 0;
+  std::size_t spawned_ = 0;
   executor* home_ = nullptr;
   join_operation* joining_ = nullptr;
   std::exception_ptr thrown_;
@@ -85,14 +88,14 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     if (this->stop_requested()) on_stop();
     if (scope_.count_ == 0) return false;
     COFLOW_ASSERT(scope_.joining_ == nullptr, "a task_scope is joined by one task at a time");
     scope_.joining_ = this;
-    if (!stopped_) this->begin_wait();
+    this->begin_wait();
     return true;
   }
   [[nodiscard]] result<void> await_resume() {
@@ -109,7 +112,9 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
   void on_stop() noexcept override {
     stopped_ = true;
     scope_.cancel();
+    if (scope_.joining_ == this) this->begin_wait();  // it waits on, and has a name
   }
+  const char* waits_for() const noexcept override { return "a task_scope to end"; }
   // More children may have come since the last one ended.
   void run() noexcept override {
     if (scope_.count_ == 0) {
@@ -118,7 +123,7 @@ class [[nodiscard]] task_scope::join_operation final : public operation {
     }
     if (!stopped_ && this->stop_requested()) on_stop();
     scope_.joining_ = this;
-    if (!stopped_) this->begin_wait();
+    this->begin_wait();
   }
 
   task_scope& scope_;
@@ -129,20 +134,27 @@ class task_scope::child_base : public detail::self_unlinking {
  public:
   virtual void request_stop() noexcept = 0;
   virtual void destroy() noexcept = 0;
+  [[nodiscard]] virtual const stop_node& stop_chain() const noexcept = 0;
+  [[nodiscard]] std::size_t number() const noexcept { return number_; }
 
  protected:
-  child_base() noexcept {}
+  explicit child_base(std::size_t number) noexcept : number_(number) {}
   ~child_base() = default;
+
+ private:
+  std::size_t number_;
 };
 
 template <class T>
 class task_scope::child final : public detail::root<T>, public child_base, public detail::pooled {
  public:
-  child(task_scope& scope, task<T> body) noexcept : detail::root<T>(std::move(body)), scope_(scope) {}
+  child(task_scope& scope, task<T> body) noexcept
+      : detail::root<T>(std::move(body)), child_base(scope.spawned_), scope_(scope) {}
   ~child() = default;
 
   void request_stop() noexcept override { detail::root<T>::request_stop(); }
   void destroy() noexcept override { delete this; }
+  const stop_node& stop_chain() const noexcept override { return detail::root<T>::stop_chain(); }
 
  private:
   void on_end() noexcept override {
@@ -187,6 +199,7 @@ result<void> task_scope::spawn(task<T> body) {
   auto* started = new child<T>(*this, std::move(body));
   children_.push_back(*started);
   ++count_;
+  ++spawned_;
   if (canceled_) started->request_stop();
   started->start(*home_);
   return success;
@@ -195,6 +208,14 @@ result<void> task_scope::spawn(task<T> body) {
 inline void task_scope::cancel() noexcept {
   canceled_ = true;
   children_.for_each([](child_base& one) { one.request_stop(); });
+}
+
+inline void task_scope::list_waits(wait_list& into) const {
+  children_.for_each([&into](const child_base& one) {
+    char name[64];
+    std::snprintf(name, sizeof name, "child %zu of a task_scope", one.number());
+    into.add(name, one.stop_chain());
+  });
 }
 
 inline task_scope::join_operation task_scope::join() noexcept { return join_operation(*this); }

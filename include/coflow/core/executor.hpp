@@ -20,6 +20,7 @@
 namespace coflow::inline v0 {
 
 class executor;
+class wait_list;
 
 namespace detail {
 
@@ -129,6 +130,9 @@ class executor {
     /// The executor is going away: complete what waits, by `post`. Called once, off the list.
     virtual void on_executor_gone() noexcept = 0;
 
+    /// Names the chains of tasks that it knows and that have not ended.
+    virtual void list_waits(wait_list&) const {}
+
    protected:
     dependent() noexcept {}
     ~dependent() = default;
@@ -176,6 +180,32 @@ class executor {
       ++ran;
     }
     return ran;
+  }
+
+  /// How many nodes are ready: O(n), for executors that choose among them.
+  [[nodiscard]] std::size_t count_ready() noexcept {
+    take_inbox();
+    std::size_t count = 0;
+    ready_.for_each([&count](basic_node&) { ++count; });
+    return count;
+  }
+
+  /// Runs the ready node at `index`, which is less than `count_ready()`; 0 is the one that was queued first.
+  void run_ready_at(std::size_t index) noexcept {
+    basic_node* chosen = nullptr;
+    ready_.for_each([&](basic_node& one) {
+      if (index-- == 0) chosen = &one;
+    });
+    chosen->unlink();
+    renew_turns();
+    chosen->run();
+  }
+
+  /// Names the chains of tasks that are known to this executor's dependents and have not ended.
+  void list_waits(wait_list& into) const {
+    const auto list = [&into](const dependent& one) { one.list_waits(into); };
+    dependents_.for_each(list);
+    roots_.for_each(list);
   }
 
   /// True if `run_ready` would find something.

@@ -34,17 +34,22 @@ enum class attempt {
 ///     bool may_read() const noexcept;          // false if try_read would only find that it has to wait: a quick look
 ///     attempt try_read(buffer& data);          // may throw std::bad_alloc before any byte is consumed
 ///     attempt try_write(writing_operation<Derived>& op) noexcept;     // from op.rest(), telling op.advance(n)
+///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
+///     void signal_end() noexcept;              // everything queued is out: tell the peer that the stream ends (S3)
+///     void release_transport(bool abort) noexcept;   // closed; `abort` if a clean end would be a lie (X3)
+///     void destroy() noexcept;                 // for the handle: the block is closed and no longer wanted
+///
+/// or, in the place of `signal_end` where that takes time,
+///
+///     void begin_end() noexcept;               // begin to tell the peer, and call `end_is_out` when it has been told
 ///
 /// and optionally, for writes of one buffer that nobody is before,
 ///
 ///     std::ptrdiff_t try_send(const buffer& bytes) noexcept;   // how many went out at once, or why none did
 ///     void keep_failure(std::ptrdiff_t sent) noexcept;         // told what try_send gave if that was not positive
-///     void input_unwanted() noexcept;          // the read half was shut: drop what is there and what comes (S2)
-///     void signal_end() noexcept;              // everything queued is out: tell the peer that the stream ends (S3)
-///     void release_transport(bool abort) noexcept;   // closed; `abort` if a clean end would be a lie (X3)
-///     void last_reference() noexcept;          // nobody holds the block any more
 ///
-/// and reports verdicts to `state()` before it returns `attempt::verdict`. It belongs to one thread.
+/// It reports verdicts to `state()` before it returns `attempt::verdict`, and does not close the flow from inside
+/// `try_read` or `try_write`. It belongs to one thread.
 template <class Derived>
 class flow_block {
  public:
@@ -60,10 +65,7 @@ class flow_block {
 
   /// Ends both halves now: waiters get `error::closed` by post, the transport is let go (laws C1 to C4).
   void close() noexcept {
-    if (!state_.close()) return;
-    settle_readers();
-    settle_writers();
-    self().release_transport(state_.torn());
+    if (close_halves()) self().release_transport(state_.torn());
   }
 
   // ---- for the operations; true means: suspended
@@ -99,13 +101,13 @@ class flow_block {
   }
 
   [[nodiscard, gnu::noinline]] bool start(shutting& op) noexcept {
-    if (covers_read(op.mode_) && state_.shut_read()) {
-      settle_readers();
-      self().input_unwanted();
-    }
     if (covers_write(op.mode_)) {
       state_.drain_write();
       if (writers_.idle()) finish_drain();
+    }
+    if (covers_read(op.mode_) && state_.shut_read()) {
+      settle_readers();
+      self().input_unwanted();
     }
     if (!covers_write(op.mode_) || state_.write_half() != half::draining || op.stop_requested() ||
         self().enter() != std::error_code())
@@ -136,8 +138,9 @@ class flow_block {
     settle(op);
   }
   void stop(writing& op) noexcept {
+    const bool accepted = op.begun_ && op.rest().empty();  // past the point of no return (law X2)
     withdraw(op);
-    op.come_to(canceled());
+    if (!accepted) op.come_to(canceled());
     settle(op);
   }
   void stop(shutting& op) noexcept {
@@ -154,7 +157,7 @@ class flow_block {
   [[gnu::noinline]] void withdraw(writing& op) noexcept {
     const bool was_called = op.phase_ == operation_phase::called;
     writers_.remove(op);
-    if (op.begun_) {
+    if (torn_in_half(op)) {
       state_.tear_write();
       settle_writers();
     } else if (writers_.idle()) {
@@ -190,13 +193,37 @@ class flow_block {
   /// Brings the waiters up to the state after a verdict that came from elsewhere (a reset seen by the other side).
   void spread_verdict(const queued_operation* except = nullptr) noexcept {
     if (!state_.can_read()) settle_readers(except);
-    if (!state_.can_transmit()) settle_writers(except);
+    if (!state_.can_transmit()) settle_writers_but(except);
     if (state_.can_read() && state_.broken()) call(readers_);
   }
 
  protected:
   flow_block() noexcept {}
   ~flow_block() = default;
+
+  /// Ends both halves and their waiters, and leaves the transport alone. False if that was done before.
+  bool close_halves() noexcept {
+    if (!state_.close()) return false;
+    settle_readers();
+    settle_writers();
+    return true;
+  }
+
+  /// What `begin_end` has begun is done: the end of the stream is signalled (law S3).
+  void end_is_out() noexcept {
+    state_.finish_drain();
+    settle_shutters();
+  }
+
+  /// The write half has met its verdict outside of an attempt to write.
+  void settle_writers() noexcept { settle_writers_but(nullptr); }
+
+  /// `op`, which is off its queue, has its outcome.
+  void settle(queued_operation& op) noexcept {
+    op.phase_ = operation_phase::settled;
+    op.end_wait();
+    self().home().post(op);
+  }
 
  private:
   Derived& self() noexcept { return static_cast<Derived&>(*this); }
@@ -300,7 +327,7 @@ class flow_block {
     spread_verdict(&op);
   }
   [[gnu::noinline, gnu::cold]] void meet_verdict(writing& op) noexcept {
-    if (op.begun_) state_.mark_torn();
+    if (torn_in_half(op)) state_.mark_torn();
     op.come_to(state_.transmit_verdict());
     spread_verdict(&op);
   }
@@ -312,15 +339,16 @@ class flow_block {
       call(writers_);
   }
   void finish_drain() noexcept {
-    if (state_.finish_drain()) self().signal_end();
+    if constexpr (requires { self().begin_end(); }) {
+      if (state_.write_half() == half::draining) self().begin_end();
+    } else {
+      if (state_.finish_drain()) self().signal_end();
+    }
     if (state_.write_half() != half::draining && !shutters_.idle()) settle_shutters();
   }
+  // Begun, and a part of it is still to be sent.
+  [[nodiscard]] static bool torn_in_half(const writing& op) noexcept { return op.begun_ && !op.rest().empty(); }
 
-  void settle(queued_operation& op) noexcept {
-    op.phase_ = operation_phase::settled;
-    op.end_wait();
-    self().home().post(op);
-  }
   [[gnu::noinline, gnu::cold]] void settle_readers(const queued_operation* except = nullptr) noexcept {
     const auto end = [this](queued_operation& one) {
       auto& op = static_cast<reading&>(one);
@@ -329,10 +357,10 @@ class flow_block {
     };
     readers_.take_all(end, except);
   }
-  [[gnu::noinline, gnu::cold]] void settle_writers(const queued_operation* except = nullptr) noexcept {
+  [[gnu::noinline, gnu::cold]] void settle_writers_but(const queued_operation* except) noexcept {
     const auto end = [this](queued_operation& one) {
       auto& op = static_cast<writing&>(one);
-      if (op.begun_) state_.mark_torn();
+      if (torn_in_half(op)) state_.mark_torn();
       op.come_to(state_.transmit_verdict());
       settle(op);
     };

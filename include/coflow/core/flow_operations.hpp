@@ -37,8 +37,8 @@ class [[nodiscard]] read_operation final : public queued_operation {
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     return block_.start(*this);
   }
@@ -62,6 +62,7 @@ class [[nodiscard]] read_operation final : public queued_operation {
     }
   }
   void on_stop() noexcept override { block_.stop(*this); }
+  const char* waits_for() const noexcept override { return "a read"; }
 
   [[gnu::noinline, gnu::cold]] void give_up() noexcept {
     this->end_wait();
@@ -148,6 +149,7 @@ class writing_operation : public queued_operation {
     }
   }
   void on_stop() noexcept override { block_.stop(*this); }
+  const char* waits_for() const noexcept override { return "a write"; }
 
   [[gnu::noinline, gnu::cold]] void give_up() noexcept {
     this->end_wait();
@@ -177,8 +179,8 @@ class [[nodiscard]] write_operation final : public writing_operation<Block> {
       : writing_operation<Block>(std::move(unbegun)), bytes_(std::move(unbegun.bytes_)) {}
   ~write_operation() { this->end(); }
 
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     return this->block_.start(*this);
   }
@@ -205,8 +207,8 @@ class [[nodiscard]] writev_operation final : public writing_operation<Block> {
       : writing_operation<Block>(std::move(unbegun)), list_(unbegun.list_) {}
   ~writev_operation() { this->end(); }
 
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     this->first_ = list_.data();
     this->count_ = list_.size();
@@ -235,8 +237,8 @@ class [[nodiscard]] shutdown_operation final : public queued_operation {
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     return block_.start(*this);
   }
@@ -250,6 +252,7 @@ class [[nodiscard]] shutdown_operation final : public queued_operation {
     this->resume();
   }
   void on_stop() noexcept override { block_.stop(*this); }
+  const char* waits_for() const noexcept override { return "a shutdown"; }
 
   Block& block_;
   shutdown_mode mode_;

@@ -77,6 +77,11 @@ class half_state {
     }
   }
 
+  /// The peer has ended its stream by a goodbye of its own, which is proof even on a connection that is broken by now.
+  void end_of_stream() noexcept {
+    if (read_ == half::open) read_ = half::ended;
+  }
+
   /// Reading failed. An error that ends the connection fails the write half too.
   void fail_read(std::error_code code) noexcept {
     if (detail::ends_connection(code) && can_transmit()) {

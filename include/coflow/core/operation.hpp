@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <utility>
 
+#include "coflow/core/awaiting.hpp"
 #include "coflow/core/stop.hpp"
 
 namespace coflow::inline v0 {
@@ -21,8 +22,8 @@ class basic_operation : public stop_target {
   ~basic_operation() = default;
 
   /// Remembers the awaiting coroutine and the stop state that its promise hands on, if it does.
-  template <class Promise>
-  void bind(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  void bind(Handle awaiting) noexcept {
     waiting_ = awaiting;
     stop_ = detail::stop_of(awaiting.promise());
   }

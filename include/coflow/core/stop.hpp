@@ -7,6 +7,7 @@
 #pragma once
 
 #include <concepts>
+#include <string_view>
 #include <utility>
 
 #include "coflow/core/node.hpp"
@@ -18,6 +19,9 @@ class stop_target : public basic_node {
  public:
   /// The wait is no longer wanted. Called after the target was detached; must not resume anybody inline (law O3).
   virtual void on_stop() noexcept = 0;
+
+  /// What it waits for, in a word or two, for the report of a hang: "a read".
+  [[nodiscard]] virtual const char* waits_for() const noexcept { return "something"; }
 
  protected:
   ~stop_target() = default;
@@ -49,9 +53,22 @@ class stop_node {
   /// Nothing waits any longer: for the target that is attached, if any is.
   void detach() noexcept { target_ = nullptr; }
 
+  /// What the chain waits for now; null if it runs, has ended, or waits for something that takes no stop.
+  [[nodiscard]] const stop_target* target() const noexcept { return target_; }
+
  private:
   stop_target* target_ = nullptr;
   bool requested_ = false;
+};
+
+/// Told of chains of tasks that have not ended, one by one; see `executor::dependent::list_waits`.
+class wait_list {
+ public:
+  /// `who` is a name for people, and valid during the call.
+  virtual void add(std::string_view who, const stop_node& chain) = 0;
+
+ protected:
+  ~wait_list() = default;
 };
 
 /// A promise that hands its cancellation state to what it awaits; `stop()` may give a null pointer.

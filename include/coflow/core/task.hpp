@@ -14,6 +14,7 @@
 #include <atomic>
 #endif
 
+#include "coflow/core/awaiting.hpp"
 #include "coflow/core/config.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/detail/storage.hpp"
@@ -206,8 +207,8 @@ class [[nodiscard]] task {
    public:
     explicit awaiter(std::coroutine_handle<promise_type> child) noexcept : child_(child) {}
     [[nodiscard]] bool await_ready() const noexcept { return false; }
-    template <class Promise>
-    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> parent) const noexcept {
+    template <suspended_coroutine Handle>
+    [[nodiscard]] bool await_suspend(Handle parent) const noexcept {
       promise_type& promise = child_.promise();
       promise.set_parent(parent);
       promise.set_stop(detail::stop_of(parent.promise()));

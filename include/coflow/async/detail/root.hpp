@@ -34,6 +34,7 @@ class root : public node, private task_end {
   }
   void request_stop() noexcept { stop_.request_stop(); }
   [[nodiscard]] executor& home() const noexcept { return *home_; }
+  [[nodiscard]] const stop_node& stop_chain() const noexcept { return stop_; }
 
  protected:
   ~root() {
