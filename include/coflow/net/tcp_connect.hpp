@@ -32,8 +32,8 @@ class [[nodiscard]] connect_wait final : public operation, private connect_waite
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     if (this->stop_requested())
       outcome_ = canceled();

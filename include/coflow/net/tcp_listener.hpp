@@ -33,7 +33,8 @@ class [[nodiscard]] accept_operation final : public detail::accept_wait {
 class tcp_listener {
  public:
   /// Listens on `local`; port 0 lets the system choose one, see `local_endpoint`.
-  /// Errors: what the system says, such as address_in_use or permission_denied. Needs no event loop.
+  /// Errors: what the system says, such as address_in_use or permission_denied. Needs no event loop. Throws
+  /// std::bad_alloc.
   [[nodiscard]] static result<tcp_listener> bind(const endpoint& local, const listener_options& options = {}) {
     const int fd = detail::sys::tcp_socket(local.raw().family);
     if (fd < 0) return from_system(-fd);
@@ -41,7 +42,12 @@ class tcp_listener {
       detail::sys::close(fd);
       return from_system(-status);
     }
-    return tcp_listener(new detail::listening_socket(fd, options.on_trouble()));
+    try {
+      return tcp_listener(new detail::listening_socket(fd, options.on_trouble()));
+    } catch (...) {  // no memory, or a callback whose copy throws
+      detail::sys::close(fd);
+      throw;
+    }
   }
 
   /// Listens on an address given as text: `bind("127.0.0.1", 7000)`, `bind("::", 0)`.

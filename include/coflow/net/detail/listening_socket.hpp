@@ -85,8 +85,8 @@ class listening_socket final : public descriptor, public pooled, private descrip
 class accept_wait : public queued_operation {
  public:
   [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
     return socket_.start(*this);
   }
@@ -217,17 +217,17 @@ inline void listening_socket::trouble(std::error_code code) noexcept {
 // True if the operation has its outcome.
 inline bool listening_socket::attempt(accept_wait& op) noexcept {
   if (!readable_) return false;
+  // Memory comes first: a connection that was accepted and has no room would be lost.
+  stream_socket_room room;
+  if (!room) {
+    trouble(std::make_error_code(std::errc::not_enough_memory));
+    return false;
+  }
   for (int tries = 0; tries < 64; ++tries) {
     sys::kernel_address peer;
     const int fd = sys::accept(fd_, peer);
     if (fd >= 0) {
-      stream_socket* made = nullptr;
-      try {
-        made = new_stream_socket(fd);
-      } catch (const std::bad_alloc&) {
-        trouble(std::make_error_code(std::errc::not_enough_memory));
-        return false;
-      }
+      stream_socket* made = room.make(fd);
       in_trouble_ = false;
       made->set_remote(peer.value());
       op.accepted_.emplace(made);
