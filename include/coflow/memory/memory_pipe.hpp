@@ -48,6 +48,7 @@ class pipe_end : public flow_block<pipe_end> {
   enum class finish : std::uint8_t { none, end, reset };
 
   [[nodiscard]] inline pipe_end& peer() noexcept;
+  [[nodiscard]] inline bool worth_moving(std::span<const buffer> rest) noexcept;
   inline void peer_is_gone(finish how) noexcept;
 
   pipe_block& whole_;
@@ -59,7 +60,8 @@ class pipe_end : public flow_block<pipe_end> {
 /// Both ends in one piece of memory, which lives until neither has a handle.
 class pipe_block final : public pooled, public executor::dependent {
  public:
-  explicit pipe_block(std::size_t capacity) noexcept : capacity_(std::max<std::size_t>(capacity, 1)) {}
+  explicit pipe_block(std::size_t capacity) noexcept
+      : capacity_(std::max<std::size_t>(capacity, 1)), worthwhile_(capacity < 64 ? 1 : capacity / 2) {}
 
   pipe_end& first() noexcept { return first_; }
   pipe_end& second() noexcept { return second_; }
@@ -78,6 +80,7 @@ class pipe_block final : public pooled, public executor::dependent {
   pipe_end second_{*this};
   executor* home_ = nullptr;
   std::size_t capacity_;
+  std::size_t worthwhile_;  // so much room is worth a partial write
   int ends_ = 2;
   bool gone_ = false;
 };
@@ -122,6 +125,7 @@ inline attempt pipe_end::try_write(writing_operation<pipe_end>& op) noexcept {
     return attempt::verdict;
   }
   pipe_end& to = peer();
+  if (!worth_moving(op.rest())) return attempt::wait;
   bool moved = false;
   while (!op.rest().empty()) {
     if (!to.state().can_read()) {  // shut, but not gone: like a socket, it takes what nobody will read (S2)
@@ -135,6 +139,20 @@ inline attempt pipe_end::try_write(writing_operation<pipe_end>& op) noexcept {
   }
   if (moved) to.call_reader();
   return op.rest().empty() ? attempt::done : attempt::wait;
+}
+
+// A reader that takes small pieces makes little room at a time. Filling every bit of it would cut all that follows into
+// ever smaller pieces (the silly window of RFC 813), so the writer waits for half of it, or for room for all it has.
+inline bool pipe_end::worth_moving(std::span<const buffer> rest) noexcept {
+  const pipe_end& to = peer();
+  const std::size_t used = to.incoming_.bytes();
+  if (!to.state().can_read() || used >= whole_.capacity_ || whole_.capacity_ - used >= whole_.worthwhile_) return true;
+  std::size_t room = whole_.capacity_ - used;
+  for (const buffer& one : rest) {
+    if (one.size() > room) return false;
+    room -= one.size();
+  }
+  return true;
 }
 
 inline void pipe_end::input_unwanted() noexcept {
