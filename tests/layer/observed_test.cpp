@@ -12,8 +12,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "laws/expect.hpp"
 #include "support/catch.hpp"
+#include "support/children.hpp"
 #include "support/manual_executor.hpp"
 #include "support/survival.hpp"
 
@@ -24,7 +24,8 @@ using coflow::memory_flow;
 using coflow::observed;
 using coflow::task;
 using coflow::task_scope;
-using laws::expect;
+using support::expect;
+using support::start;
 using support::yield_turn;
 
 // ---- results
@@ -210,7 +211,7 @@ task<> cancellation_reaches_the_inner_operation() {
   auto [a, b] = coflow::memory_pipe();
   auto seen = std::make_shared<sightings>();
   task_scope scope;
-  laws::expect_success(scope.spawn(read_noting(&a, seen)));
+  start(scope, read_noting(&a, seen));
   co_await yield_turn();
   expect(seen->calls == 0, "the function waits for the result");
   scope.cancel();
@@ -220,9 +221,9 @@ task<> cancellation_reaches_the_inner_operation() {
   expect(seen->calls == 1, "a cancelled operation has completed");
   expect(seen->canceled, "the function sees the cancellation");
   const coflow::result<void> sent = co_await b.write(buffer("kept"));
-  laws::expect_success(sent);
+  support::expect_success(sent);
   const coflow::read_result got = co_await a.read();
-  laws::expect_data(got, "kept");
+  support::expect_data(got, "kept");
 }
 
 task<> a_withdrawn_operation_is_not_observed() {
@@ -230,15 +231,15 @@ task<> a_withdrawn_operation_is_not_observed() {
   auto seen = std::make_shared<sightings>();
   {
     task_scope scope;
-    laws::expect_success(scope.spawn(read_noting(&a, seen)));
+    start(scope, read_noting(&a, seen));
     co_await yield_turn();
     const coflow::result<void> sent = co_await b.write(buffer("kept"));
-    laws::expect_success(sent);
+    support::expect_success(sent);
   }
   expect(seen->calls == 0, "the function was not called");
   expect(seen.use_count() == 1, "and is gone");
   const coflow::read_result got = co_await a.read();
-  laws::expect_data(got, "kept");
+  support::expect_data(got, "kept");
 }
 
 // The function owns what it touches, and lives as long as the operation: the flow may be gone by then.
@@ -247,7 +248,7 @@ task<> the_function_outlives_the_flow() {
   std::optional<memory_flow> a(std::move(made.first));
   auto seen = std::make_shared<sightings>();
   task_scope scope;
-  laws::expect_success(scope.spawn(read_noting(&*a, seen)));
+  start(scope, read_noting(&*a, seen));
   co_await yield_turn();
   expect(seen.use_count() == 3, "the coroutine and the function share it");
   a.reset();
@@ -255,7 +256,7 @@ task<> the_function_outlives_the_flow() {
   co_await yield_turn();
   expect(seen->calls == 1, "the function is called once");
   const coflow::result<void> joined = co_await scope.join();
-  laws::expect_success(joined);
+  support::expect_success(joined);
   expect(seen.use_count() == 1, "and is gone");
 }
 
@@ -270,9 +271,9 @@ task<> an_operation_that_never_begins_is_not_observed() {
   expect(seen.use_count() == 1, "the function is gone");
   expect(seen->calls == 0, "and was not called");
   const coflow::result<void> sent = co_await b.write(buffer("x"));
-  laws::expect_success(sent);
+  support::expect_success(sent);
   const coflow::read_result got = co_await a.read();
-  laws::expect_data(got, "x");
+  support::expect_data(got, "x");
 }
 
 task<> every_operation_of_a_flow_can_be_observed() {
@@ -284,15 +285,15 @@ task<> every_operation_of_a_flow_can_be_observed() {
   };
   const auto count_end = [&calls] { ++calls; };
   coflow::result<void> sent = co_await observed(a.write(buffer("one")), count);
-  laws::expect_success(sent);
+  support::expect_success(sent);
   buffer list[2] = {buffer("two"), buffer("three")};
   sent = co_await observed(a.writev(list), count);
-  laws::expect_success(sent);
+  support::expect_success(sent);
   co_await observed(a.shutdown(coflow::shutdown_mode::write), count_end);
   co_await observed(a.close(), count_end);
   expect(calls == 4, "each is observed once");
   const coflow::read_result got = co_await a.read();
-  laws::expect_error(got, coflow::error::closed);
+  support::expect_error(got, coflow::error::closed);
 }
 
 // ---- no cost

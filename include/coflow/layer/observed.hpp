@@ -9,6 +9,12 @@
 #include "coflow/core/awaitable.hpp"
 
 namespace coflow::inline v0 {
+namespace detail {
+
+template <class Operation, class Handle>
+concept can_suspend = requires(Operation& operation, Handle awaiting) { operation.await_suspend(awaiting); };
+
+}  // namespace detail
 
 /// An operation whose result passes through a function on its way to the awaiting coroutine.
 ///
@@ -22,8 +28,9 @@ class [[nodiscard]] observed_operation {
       : operation_(std::move(operation)), function_(std::move(function)) {}
 
   [[nodiscard]] bool await_ready() { return operation_.await_ready(); }
-  template <class Promise>
-  auto await_suspend(std::coroutine_handle<Promise> awaiting) {
+  template <class Handle>
+    requires detail::can_suspend<Operation, Handle>
+  auto await_suspend(Handle awaiting) {
     return operation_.await_suspend(awaiting);
   }
   auto await_resume() {

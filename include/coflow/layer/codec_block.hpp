@@ -1,0 +1,305 @@
+/// \file
+/// The control block of a codec's flow: its outer operations and its state. What it brings about below is done by its
+/// `codec_wire`; what comes from there reaches the outer operations by post.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include "coflow/core/detail/pool.hpp"
+#include "coflow/core/flow.hpp"
+#include "coflow/core/flow_block.hpp"
+#include "coflow/layer/codec.hpp"
+#include "coflow/layer/codec_options.hpp"
+#include "coflow/layer/codec_wire.hpp"
+#include "coflow/layer/detail/codec_operations.hpp"
+
+namespace coflow::inline v0 {
+
+/// What a `codec_flow` is a handle on. It belongs to the executor on which its first operation begins.
+template <class C, class Inner>
+class codec_block final : public flow_block<codec_block<C, Inner>>, public executor::dependent, public detail::pooled {
+  using base = flow_block<codec_block>;
+
+ public:
+  using closing = detail::codec_close_operation<codec_block>;
+  using handshaking = detail::handshake_operation<codec_block>;
+  using reading = typename base::reading;
+  using writing = typename base::writing;
+  using shutting = typename base::shutting;
+
+  /// Throws std::bad_alloc; the inner flow is then destroyed.
+  codec_block(C codec, Inner inner, const codec_options& options)
+      : close_limit_(options.close_limit()),
+        wire_(*this, std::move(codec), std::move(inner), options.truncation_allowed()) {}
+  ~codec_block() = default;
+
+  [[nodiscard]] Inner& inner() noexcept { return wire_.inner(); }
+  [[nodiscard]] C& codec() noexcept { return wire_.codec(); }
+
+  // ---- for the operations; true means: suspended
+
+  using base::start;
+  [[nodiscard]] bool start(shutting& op) noexcept {
+    shut_here_ = true;
+    const bool suspended = base::start(op);
+    look_whether_over();
+    return suspended;
+  }
+
+  /// Says goodbye and closes the inner flow; waits until that is done or the limit has passed (law L2).
+  [[nodiscard]] bool begin_close(closing& op) noexcept {
+    const bool at_home = !enter();
+    const bool may_say_goodbye = at_home && wire_.established() && this->state().can_transmit();
+    if (!this->close_halves()) {
+      if (lingering_) wire_.close_inner();
+      return false;
+    }
+    closing_ = true;
+    settle_handshake(error::closed);
+    if (!at_home || wire_.output_failed() || this->state().torn()) {
+      wire_.close_inner();
+    } else {
+      if (may_say_goodbye) wire_.say_goodbye();
+      wire_.skip_inner_shutdown();
+      wire_.poke_output();
+      if (wire_.nothing_to_send()) wire_.close_inner();
+    }
+    if (!at_home || wire_.closed()) return false;
+    if (!wire_.close_begun()) arm_limit();
+    closers_.push(op);
+    return true;
+  }
+  void withdraw_closer(closing& op) noexcept { closers_.remove(op); }
+  /// Closes the inner flow at once, without a goodbye.
+  void abandon() noexcept {
+    closing_ = true;
+    this->close_halves();
+    wire_.close_inner();
+  }
+
+  [[nodiscard]] bool begin_handshake(handshaking& op) noexcept {
+    if (const std::error_code refused = enter()) {
+      op.failure_ = refused;
+      return false;
+    }
+    handshake_ = &op;
+    wire_.start_handshake();
+    look_at_handshake();
+    if (handshake_ == nullptr) {
+      op.unlink();
+      op.phase_ = operation_phase::idle;
+      return false;
+    }
+    op.phase_ = operation_phase::waiting;
+    op.begin_wait();
+    return true;
+  }
+  void withdraw_handshake(handshaking&) noexcept { handshake_ = nullptr; }
+  void stop_handshake(handshaking& op) noexcept {
+    handshake_ = nullptr;
+    this->settle(op);
+  }
+
+  /// For the handle: no goodbye (law C6). `destroy` follows.
+  void close() noexcept {
+    this->close_halves();
+    settle_handshake(error::closed);
+    settle_closers();
+    limit_.disarm();
+  }
+  void destroy() noexcept { delete this; }
+
+  // ---- what flow_block asks of a transport
+
+  [[nodiscard]] bool entered() noexcept { return home_ != nullptr && home_ == detail::get_current_executor(); }
+  [[nodiscard]] std::error_code enter() noexcept {
+    executor* current = executor::current();
+    if (home_ != nullptr && home_ == current) return {};
+    if (current == nullptr) return error::no_executor;
+    if (gone_ || current->finishing()) return error::closed;
+    if (home_ != nullptr) {
+      COFLOW_ASSERT(false, "a flow was used on two executors");
+      return error::wrong_executor;
+    }
+    home_ = current;
+    current->add_dependent(*this);
+    if (wire_.stalled()) wire_.poke_output();
+    return {};
+  }
+  [[nodiscard]] executor& home() noexcept { return *home_; }
+  [[nodiscard]] bool may_read() const noexcept { return true; }
+
+  [[nodiscard]] attempt try_read(buffer& data) {
+    for (bool asked = false;; asked = true) {
+      if (!wire_.decoded().empty()) {
+        data = wire_.decoded().pop();
+        return attempt::done;
+      }
+      if (wire_.input_ended()) {
+        if (wire_.input_failure())
+          this->state().fail_read(wire_.input_failure());
+        else
+          this->state().end_of_stream();
+        look_whether_over();
+        return attempt::verdict;
+      }
+      if (wire_.take_out_of_memory()) throw std::bad_alloc();
+      if (asked) return attempt::wait;
+      reading_now_ = true;
+      wire_.want_input();
+      reading_now_ = false;
+    }
+  }
+
+  [[nodiscard]] attempt try_write(writing& op) noexcept {
+    for (;;) {
+      if (!this->state().can_transmit()) return attempt::verdict;
+      if (!wire_.nothing_to_send()) return attempt::wait;
+      if (op.rest().empty()) return attempt::done;
+      if (const std::error_code failure = seal_some(op)) this->state().fail_write(failure);
+      writing_now_ = true;
+      wire_.poke_output();
+      writing_now_ = false;
+    }
+  }
+
+  void input_unwanted() noexcept {
+    wire_.decoded().clear();
+    if (!wire_.needs_input() && this->state().can_write())
+      wire_.shut_input();
+    else
+      wire_.drop_input();  // the inner half stays open, so that the peer's end is seen (fact K4)
+  }
+  void begin_end() noexcept {
+    wire_.say_goodbye();
+    wire_.poke_output();
+  }
+
+ private:
+  using wire = codec_wire<C, Inner, codec_block>;
+
+  class limit final : public timer {
+   public:
+    explicit limit(codec_block& of) noexcept : block_(of) {}
+
+   private:
+    void run() noexcept override { block_.wire_.close_inner(); }
+    codec_block& block_;
+  };
+
+  void on_executor_gone() noexcept override {
+    gone_ = true;
+    closing_ = true;
+    close();
+    wire_.forget_executor();
+    home_ = nullptr;
+  }
+
+  // The point of no return: what is taken from `op` here is sent (law X2).
+  [[nodiscard]] std::error_code seal_some(writing& op) noexcept {
+    std::array<buffer, 16> plain;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (count != plain.size() && bytes != wire::most_at_once && !op.rest().empty()) {
+      plain[count] = op.accept(wire::most_at_once - bytes);
+      bytes += plain[count++].size();
+    }
+    return wire_.seal(std::span<buffer>(plain.data(), count));
+  }
+
+  // ---- what the wire tells, from inside its pumps
+
+  friend wire;
+
+  [[nodiscard]] bool wants_input() const noexcept { return reading_now_ || this->has_reader(); }
+  [[nodiscard]] executor* executor_of_wire() const noexcept { return home_; }
+  void input_came() noexcept {
+    if (lingering_) {
+      if (wire_.inner_ended()) wire_.close_inner();
+      return;
+    }
+    if (!this->state().can_read()) wire_.decoded().clear();
+    look_at_handshake();
+    if (!reading_now_) this->call_reader();
+  }
+  void output_went() noexcept {
+    if (closing_) {
+      if (wire_.nothing_to_send()) wire_.close_inner();
+      return;
+    }
+    look_at_handshake();
+    if (!writing_now_) this->call_writer();
+  }
+  void output_failed(std::error_code failure) noexcept {
+    this->state().fail_write(failure);
+    if (!writing_now_) {
+      this->settle_writers();
+      if (!reading_now_ && this->state().broken()) this->call_reader();
+    }
+    look_at_handshake();
+    if (closing_)
+      wire_.close_inner();
+    else
+      look_whether_over();
+  }
+  void end_went_out() noexcept {
+    if (closing_) return;
+    this->end_is_out();
+    look_whether_over();
+  }
+  void inner_is_closed() noexcept { settle_closers(); }
+
+  // ---- the end
+
+  void look_at_handshake() noexcept {
+    if (handshake_ == nullptr) return;
+    const bool done = wire_.established();
+    if (wire_.output_failed())
+      settle_handshake(this->state().transmit_verdict());
+    else if (wire_.input_ended() && (!done || wire_.answers_lost()))
+      settle_handshake(wire_.input_failure() ? wire_.input_failure() : std::error_code(error::truncated));
+    else if (wire_.take_out_of_memory())
+      settle_handshake(std::make_error_code(std::errc::not_enough_memory));
+    else if (done && wire_.nothing_to_send())  // the last flight is out, too
+      settle_handshake(std::error_code());
+  }
+  void settle_handshake(std::error_code failure) noexcept {
+    if (handshake_ == nullptr) return;
+    handshaking& op = *std::exchange(handshake_, nullptr);
+    op.failure_ = failure;
+    this->settle(op);
+  }
+  void settle_closers() noexcept {
+    closers_.take_all([this](queued_operation& one) { this->settle(one); });
+  }
+
+  // Nothing will move any more, after a shutdown from this side: the layer closes the inner flow (law L3).
+  void look_whether_over() noexcept {
+    if (!shut_here_ || closing_ || lingering_ || !this->state().terminal()) return;
+    lingering_ = true;
+    if (this->state().write_half() != half::shut || wire_.inner_ended() || home_ == nullptr) return wire_.close_inner();
+    arm_limit();
+    wire_.linger();
+  }
+  void arm_limit() noexcept { home_->arm(limit_, home_->after(close_limit_)); }
+
+  executor* home_ = nullptr;
+  handshaking* handshake_ = nullptr;
+  operation_queue closers_;
+  limit limit_{*this};
+  bool reading_now_ = false;  // inside try_read, whose operation must not be called
+  bool writing_now_ = false;  // inside try_write
+  bool shut_here_ = false;
+  bool lingering_ = false;  // both halves are over, and the layer waits for the peer's end below
+  bool closing_ = false;
+  bool gone_ = false;
+  executor::duration close_limit_;
+  wire wire_;  // last: its inner operations die first
+};
+
+}  // namespace coflow::inline v0
