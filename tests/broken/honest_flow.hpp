@@ -11,20 +11,20 @@
 #include <system_error>
 #include <utility>
 
-namespace laws {
+namespace broken {
 
-class coroutine_flow {
+class honest_flow {
  public:
   using error_type = std::error_code;
   using write_error_type = std::error_code;
 
-  explicit coroutine_flow(coflow::memory_flow inner) : state_(std::make_shared<state>(std::move(inner))) {}
-  coroutine_flow(coroutine_flow&& other) noexcept : state_(std::move(other.state_)) {}
-  coroutine_flow& operator=(coroutine_flow&& other) noexcept {
-    coroutine_flow(std::move(other)).swap(*this);
+  explicit honest_flow(coflow::memory_flow inner) : state_(std::make_shared<state>(std::move(inner))) {}
+  honest_flow(honest_flow&& other) noexcept : state_(std::move(other.state_)) {}
+  honest_flow& operator=(honest_flow&& other) noexcept {
+    honest_flow(std::move(other)).swap(*this);
     return *this;
   }
-  ~coroutine_flow() {
+  ~honest_flow() {
     if (state_) state_->inner.reset();
   }
 
@@ -65,9 +65,9 @@ class coroutine_flow {
     if (whole->inner) co_await whole->inner->close();
   }
 
-  void swap(coroutine_flow& other) noexcept { std::swap(state_, other.state_); }
+  void swap(honest_flow& other) noexcept { std::swap(state_, other.state_); }
 
   shared state_;
 };
 
-}  // namespace laws
+}  // namespace broken

@@ -1,0 +1,86 @@
+// Runs the law suite over every flow that the library ships, alone and in stacks of layers.
+//
+//     laws [--only LAW-OR-CHECK] [--flow NAME] [--findings]
+
+#include <coflow/testing/laws.hpp>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "broken/honest_flow.hpp"
+#include "laws/factories.hpp"
+#include "support/proof.hpp"
+
+namespace {
+
+using namespace factories;
+using coflow::law_options;
+
+support::proof* tally = nullptr;
+std::string only_check;
+std::string only_flow;
+#ifdef COFLOW_FEWER_FLOWS
+constexpr int very_many = 5000;
+#else
+constexpr int very_many = 20'000;
+#endif
+
+template <class E = coflow::virtual_executor, class Factory>
+void check(std::string_view name, Factory make, law_options options = law_options()) {
+  if (!only_flow.empty() && only_flow != name) return;
+  if (!only_check.empty()) options.only(only_check);
+  options.many(very_many);
+  const coflow::report found = coflow::check_flow<E>(std::move(make), options);
+  tally->point(found.checks());
+  for (const coflow::finding& one : found.findings())
+    tally->fail(coflow::to_string(one), "--flow '" + std::string(name) + "' --only '" + one.check + "'");
+  if (tally->has("--findings"))
+    for (const std::string& one : found.skipped()) std::printf("  left out: %s\n", one.c_str());
+  tally->part(name);
+}
+
+struct honest : memory {
+  using flow = broken::honest_flow;
+  std::pair<flow, flow> operator()() const {
+    auto below = coflow::memory_pipe(capacity);
+    return {flow(std::move(below.first)), flow(std::move(below.second))};
+  }
+  void reset(flow& end) const noexcept { end.reset(); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  support::proof proof(argc, argv);
+  tally = &proof;
+  only_check = proof.value("--only");
+  only_flow = proof.value("--flow");
+  const law_options goodbye = law_options().ends_with_goodbye();
+  using coflow::event_loop;
+
+  check("memory_pipe", memory());
+  check("layered_flow", over_layer<>());
+  check("any_flow", over_any<>());
+  check("function_flow", over_functions<>());
+  check("codec_flow, frames", over_frames<>(), goodbye);
+  check("codec_flow, secure", over_secure<>(), goodbye);
+  check("secure, any, frames", over_secure<over_any<over_frames<>>>(), goodbye);
+  check<event_loop>("tcp", tcp());
+#ifndef COFLOW_FEWER_FLOWS  // each more costs compile time, under a sanitizer above all
+  check("memory_pipe of 100 bytes", memory(100));
+  check("a flow made of coroutines", honest());
+  check("layered, layered, layered", over_layer<over_layer<over_layer<>>>());
+  check("any, layered, any", over_any<over_layer<over_any<>>>());
+  check("frames, frames, frames", over_frames<over_frames<over_frames<>>>(), goodbye);
+  check("frames, functions, secure", over_frames<over_functions<over_secure<>>>(), goodbye);
+  check("any, secure, layered", over_any<over_secure<over_layer<>>>(), goodbye);
+  check("functions, functions, functions", over_functions<over_functions<over_functions<>>>());
+  check<event_loop>("memory_pipe on an event loop", memory());
+  check<event_loop>("layered over tcp", over_layer<tcp>());
+  check<event_loop>("any over tcp", over_any<tcp>());
+  check<event_loop>("secure over tcp", over_secure<tcp>(), goodbye);
+  check<event_loop>("secure, any, frames over tcp", over_secure<over_any<over_frames<tcp>>>(), goodbye);
+#endif
+  return proof.end();
+}
