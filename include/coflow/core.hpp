@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coflow/core/awaitable.hpp"
+#include "coflow/core/awaiting.hpp"
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/config.hpp"
 #include "coflow/core/error.hpp"
