@@ -2,15 +2,17 @@
 // there one thing is done to the task under attack or to its flow. Whatever it was, nothing is lost that was not
 // reported, nothing hangs, nothing leaks.
 //
-//     cancel [--flow NAME]
+//     cancel [--long] [--flow NAME]
 //
-// A step is one node of the executor's ready queue, so that an operation is also met when it has completed and its
-// coroutine has not run yet.
+// In memory a step is one node of the executor's ready queue, so that an operation is also met when it has completed
+// and its coroutine has not run yet; over TCP it is a turn of the event loop.
 
+#include <chrono>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
+#include <coflow/net.hpp>
 #include <coflow/testing/choices.hpp>
 #include <coflow/testing/virtual_executor.hpp>
 #include <cstddef>
@@ -127,6 +129,40 @@ task<> close(std::optional<F>* flow) {
   co_await (*flow)->close();
 }
 
+// ---- the executors, a step at a time
+
+/// Virtual time: a step is a node, and a hang is found at once.
+class stepped {
+ public:
+  [[nodiscard]] coflow::virtual_executor& executor() noexcept { return on_; }
+  /// False if nothing can happen any more.
+  bool step() { return on_.run_once() != 0 || on_.advance_to_next_deadline(); }
+
+ private:
+  coflow::choices in_order_ = coflow::choices::replay("");
+  coflow::virtual_executor on_{in_order_};
+};
+
+/// The kernel's: a step is a turn that does not wait, and ten seconds without an end are a hang.
+class turned {
+ public:
+  [[nodiscard]] coflow::event_loop& executor() noexcept { return on_; }
+  bool step() {
+    if (!awake_.linked()) on_.post(awake_);
+    on_.turn();
+    return std::chrono::steady_clock::now() < limit_;
+  }
+
+ private:
+  class nothing final : public coflow::node {
+    void run() noexcept override {}
+  };
+
+  std::chrono::steady_clock::time_point limit_ = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  coflow::event_loop on_;
+  nothing awake_;
+};
+
 // ---- one run
 
 enum class part { read, write, writev };
@@ -134,14 +170,14 @@ enum class action { cancel, destroy, close_flow, destroy_flow };
 constexpr const char* part_names[] = {"read", "write", "writev"};
 constexpr const char* action_names[] = {"cancelled", "destroyed", "flow closed", "flow destroyed"};
 
-template <class Factory>
+template <class Driver, class Factory>
 class trial {
  public:
   using flow = typename Factory::flow;
 
   trial(const Factory& make, part attacked) : attacked_(attacked) {
     if constexpr (coflow::awaitable<std::invoke_result_t<const Factory&>>) {
-      auto ends = coflow::run(on_, make());
+      auto ends = coflow::run(driver_.executor(), make());
       a_.emplace(std::move(ends.first));
       b_.emplace(std::move(ends.second));
     } else {
@@ -151,7 +187,7 @@ class trial {
     }
   }
   ~trial() {
-    const coflow::executor::entry current(on_);
+    const coflow::executor::entry current(driver_.executor());
     jobs_.clear();
     victim_.reset();
     a_.reset();
@@ -160,7 +196,7 @@ class trial {
 
   /// False if everything was over before the step.
   bool run(std::size_t step, action what) {
-    const coflow::executor::entry current(on_);
+    const coflow::executor::entry current(driver_.executor());
     if (attacked_ == part::read) {
       victim_.emplace(job<void>::of(listen(&a_, &victim_heard_)));
       start(speak(&b_, &peer_spoke_));
@@ -169,9 +205,9 @@ class trial {
           job<void>::of(attacked_ == part::write ? speak(&a_, &victim_spoke_) : speak_in_lists(&a_, &victim_spoke_)));
       start(listen(&b_, &peer_heard_));
     }
-    victim_->start(on_);
+    victim_->start(driver_.executor());
     for (std::size_t i = 0; i < step; ++i)
-      if (on_.run_once() == 0 && !on_.advance_to_next_deadline()) break;
+      if (!driver_.step()) break;
     if (victim_->ended()) return false;
     switch (what) {
       case action::cancel:
@@ -215,7 +251,7 @@ class trial {
  private:
   void start(task<> body) {
     jobs_.push_back(job<void>::of(std::move(body)));
-    jobs_.back().start(on_);
+    jobs_.back().start(driver_.executor());
   }
   [[nodiscard]] bool all_ended() const {
     for (const job<void>& one : jobs_)
@@ -225,7 +261,7 @@ class trial {
   template <class Condition>
   void until(Condition holds) {
     while (!holds()) {
-      if (on_.run_once() != 0 || on_.advance_to_next_deadline()) continue;
+      if (driver_.step()) continue;
       say("something hangs");
       return;
     }
@@ -283,8 +319,7 @@ class trial {
       say("the victim got " + victim_spoke_.failure.message());
   }
 
-  coflow::choices in_order_ = coflow::choices::replay("");
-  coflow::virtual_executor on_{in_order_};
+  Driver driver_;
   part attacked_;
   std::optional<flow> a_;
   std::optional<flow> b_;
@@ -297,7 +332,7 @@ class trial {
   std::string breach_;
 };
 
-template <class Factory>
+template <class Driver = stepped, class Factory>
 void sweep(support::proof& proof, std::string_view name, const Factory& make) {
   const std::string only = proof.value("--flow");
   if (!only.empty() && only != name) return;
@@ -307,7 +342,7 @@ void sweep(support::proof& proof, std::string_view name, const Factory& make) {
         bool in_time = false;
         std::string breach;
         {
-          trial<Factory> one(make, attacked);
+          trial<Driver, Factory> one(make, attacked);
           in_time = one.run(step, what);
           breach = one.breach();
         }
@@ -339,5 +374,12 @@ int main(int argc, char** argv) {
   sweep(proof, "frames, frames, frames", over_frames<over_frames<over_frames<>>>());
   sweep(proof, "secure, any, frames", over_secure<over_any<over_frames<>>>());
   sweep(proof, "any, functions, secure", over_any<over_functions<over_secure<>>>());
+  sweep<turned>(proof, "tcp", tcp());
+  sweep<turned>(proof, "secure over tcp", over_secure<tcp>());
+  if (proof.has("--long")) {
+    sweep(proof, "memory_pipe of 50 bytes", memory(50));
+    sweep(proof, "functions over frames over 300 bytes", over_functions<over_frames<>>(over_frames<>(memory(300))));
+    sweep<turned>(proof, "secure, any, frames over tcp", over_secure<over_any<over_frames<tcp>>>());
+  }
   return proof.end();
 }

@@ -1,6 +1,6 @@
 // Runs the law suite over every flow that the library ships, alone and in stacks of layers.
 //
-//     laws [--only LAW-OR-CHECK] [--flow NAME] [--findings]
+//     laws [--long] [--only LAW-OR-CHECK] [--flow NAME] [--findings]
 
 #include <coflow/testing/laws.hpp>
 #include <cstdio>
@@ -30,7 +30,7 @@ template <class E = coflow::virtual_executor, class Factory>
 void check(std::string_view name, Factory make, law_options options = law_options()) {
   if (!only_flow.empty() && only_flow != name) return;
   if (!only_check.empty()) options.only(only_check);
-  options.many(very_many);
+  options.many(tally->has("--long") ? 1'000'000 : very_many);
   const coflow::report found = coflow::check_flow<E>(std::move(make), options);
   tally->point(found.checks());
   for (const coflow::finding& one : found.findings())

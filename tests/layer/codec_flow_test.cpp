@@ -1,12 +1,22 @@
 // What is particular to a codec's flow: the laws L2 to L11 on two codecs. The general laws are checked by the law suite
 // over every stack (tests/laws), truncation at every byte by tests/truncation.
+#include <coflow/layer/detail/buffer_queue.hpp>
+#include <coflow/testing/layer_run.hpp>
+#include <coroutine>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
 
 #include "support/codec_ends.hpp"
+#include "support/survival.hpp"
 
 namespace {
 
@@ -365,6 +375,708 @@ TEST_CASE("a codec's flow shows what is below it", "[codec_flow]") {
   static_assert(std::is_same_v<decltype(flow.next_layer()), coflow::layered_flow<memory_flow>&>);
   static_assert(std::is_same_v<decltype(flow.lowest_layer()), memory_flow&>);
   CHECK(&flow.next_layer().next_layer() == &flow.lowest_layer());
+}
+
+}  // namespace
+
+namespace {
+
+// ---- the end, once more: what is asked of the flow below, and when
+
+// Runs on, whoever is current: for what begins where no executor is.
+class detached {
+ public:
+  class promise_type {
+   public:
+    promise_type() noexcept {}
+    detached get_return_object() const noexcept { return {}; }
+    [[nodiscard]] std::suspend_never initial_suspend() const noexcept { return {}; }
+    [[nodiscard]] std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
+  };
+};
+
+task<> the_read_half_is_shut_last() {
+  ends on;
+  const result<void> sent = co_await on.flow.write(buffer("x"));
+  CHECK(sent.has_value());
+  co_await on.flow.shutdown(shutdown_mode::write);
+  co_await on.flow.shutdown(shutdown_mode::read);
+  const result<void> slept = co_await coflow::sleep_for(999ms);
+  CHECK(slept.has_value());
+  const result<void> heard = co_await on.raw.write(buffer("x"));
+  CHECK(heard.has_value());
+  const result<void> slept_on = co_await coflow::sleep_for(2ms);
+  CHECK(slept_on.has_value());
+  const result<void> refused = co_await on.raw.write(buffer("x"));
+  CHECK(refused.error() == coflow::error::closed);
+}
+
+TEST_CASE("a shutdown of the read half that ends it all closes the inner flow within the limit", "[codec_flow]") {
+  drive(the_read_half_is_shut_last());
+}
+
+task<> the_peer_ends_below() {
+  ends on;
+  co_await on.flow.shutdown(shutdown_mode::write);
+  co_await say(&on.raw, goodbye);
+  const read_result got = co_await on.flow.read();
+  CHECK(got.eof());
+  const auto began = coflow::executor::current()->now();
+  co_await on.raw.shutdown(shutdown_mode::write);
+  co_await turns(3);
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == coflow::error::closed);
+  CHECK(coflow::executor::current()->now() == began);
+}
+
+TEST_CASE("when both halves are over and the peer ends below the layer closes at once", "[codec_flow]") {
+  drive(the_peer_ends_below());
+}
+
+task<> a_close_after_the_goodbye() {
+  ends on;
+  const result<void> sent = co_await on.flow.write(buffer("x"));
+  CHECK(sent.has_value());
+  co_await on.flow.shutdown(shutdown_mode::write);
+  const auto began = coflow::executor::current()->now();
+  co_await on.flow.close();
+  CHECK(coflow::executor::current()->now() == began);
+  const result<void> refused = co_await on.raw.write(buffer("x"));
+  CHECK(refused.error() == coflow::error::closed);
+}
+
+TEST_CASE("a close after the goodbye waits for nothing", "[codec_flow]") { drive(a_close_after_the_goodbye()); }
+
+task<> a_close_without_a_goodbye(bool torn) {
+  ends on(1024);
+  came<result<void>> sent;
+  {
+    task_scope leaving;
+    start(leaving, write_once(&on.flow, std::string(200'000, 't'), &sent));
+    co_await turns(3);
+    if (!torn) on.raw.reset();
+    if (torn) leaving.cancel();
+    co_await turns(2);
+    CHECK(!sent.to.has_value());
+  }
+  const auto began = coflow::executor::current()->now();
+  co_await on.flow.close();
+  CHECK(coflow::executor::current()->now() == began);
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == coflow::error::closed);
+}
+
+TEST_CASE("a close that can say no goodbye closes the inner flow at once", "[codec_flow]") {
+  drive(a_close_without_a_goodbye(true));
+  drive(a_close_without_a_goodbye(false));
+}
+
+task<> a_close_is_given_up() {
+  ends on(16);
+  came<result<void>> sent;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await turns(2);
+  bool closed = false;
+  {
+    task_scope leaving;
+    start(leaving, close_once(&on.flow, &closed));
+    co_await turns(2);
+  }
+  CHECK(!closed);
+  const result<void> slept = co_await coflow::sleep_for(2s);
+  CHECK(slept.has_value());
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == coflow::error::closed);
+}
+
+TEST_CASE("a close whose coroutine dies is done all the same", "[codec_flow]") { drive(a_close_is_given_up()); }
+
+// A codec that cannot encode.
+class refusing_codec {
+ public:
+  refusing_codec() noexcept {}
+  void feed(buffer bytes, coflow::codec_output& out) { below_.feed(std::move(bytes), out); }
+  std::error_code seal(std::span<buffer>, coflow::codec_output&) {
+    return std::make_error_code(std::errc::value_too_large);
+  }
+  void farewell(coflow::codec_output& out) { below_.farewell(out); }
+  [[nodiscard]] bool needs_input() const noexcept { return true; }
+
+ private:
+  coflow::length_prefix_codec below_;
+};
+
+task<> a_codec_that_refuses() {
+  auto pipe = coflow::memory_pipe();
+  coflow::codec_flow<refusing_codec, memory_flow> flow(refusing_codec(), std::move(pipe.first));
+  for (int i = 0; i < 2; ++i) {
+    const result<void> sent = co_await flow.write(buffer("x"));
+    CHECK(sent.error() == std::errc::value_too_large);
+  }
+  co_await say(&pipe.second, frame("abc"));
+  const read_result got = co_await flow.read();
+  CHECK(got->text() == "abc");  // law W7
+  co_await flow.close();
+  const std::string there = co_await all_that_is_there(&pipe.second);
+  CHECK(there.empty());
+}
+
+TEST_CASE("what a codec refuses to encode ends the write half, without a goodbye", "[codec_flow]") {
+  drive(a_codec_that_refuses());
+}
+
+// ---- L3: what a shutdown of the read half is below
+
+template <class Codec>
+task<> the_read_half_below(std::size_t shutdowns) {
+  auto pipe = coflow::memory_pipe(64);
+  auto record = std::make_shared<coflow::probe_record>();
+  coflow::probe_flow inner(std::move(pipe.first), coflow::fault_plan(), record);
+  coflow::codec_flow<Codec, coflow::probe_flow> flow(Codec(), std::move(inner));
+  co_await flow.shutdown(shutdown_mode::read);
+  CHECK(record->shutdowns_of_read == shutdowns);
+  for (int i = 0; i < 10; ++i) co_await say(&pipe.second, frame(std::string(40, 'd')));
+  const read_result got = co_await flow.read();
+  CHECK(got.eof());
+}
+
+TEST_CASE("shutdown of the read half shuts the inner one, unless the codec needs input to work", "[codec_flow]") {
+  drive(the_read_half_below<coflow::length_prefix_codec>(1));
+  drive(the_read_half_below<refusing_codec>(0));
+}
+
+// ---- where no executor is, and where it ends
+
+detached shut_alone(framed* flow, bool* done) {
+  co_await flow->shutdown(shutdown_mode::write);
+  *done = true;
+}
+detached close_alone(framed* flow, bool* done) {
+  co_await flow->close();
+  *done = true;
+}
+detached shake_alone(memory_flow inner, std::error_code* failure, bool* done) {
+  auto made = co_await coflow::codec_handshake(toy_codec(toy_role::client), std::move(inner));
+  if (!made) *failure = made.error();
+  *done = true;
+}
+
+task<> read_beside(framed* flow, memory_flow* raw, std::string* there) {
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(flow, &got));
+  co_await turns(3);
+  *there = co_await all_that_is_there(raw);
+}
+
+TEST_CASE("a goodbye that had no executor goes out when there is one", "[codec_flow]") {
+  ends on;
+  bool done = false;
+  shut_alone(&on.flow, &done);
+  CHECK(done);
+  std::string there;
+  drive(read_beside(&on.flow, &on.raw, &there));
+  CHECK(there == goodbye);
+}
+
+TEST_CASE("a close without an executor closes the inner flow without a goodbye", "[codec_flow]") {
+  ends on;
+  bool done = false;
+  close_alone(&on.flow, &done);
+  CHECK(done);
+  CHECK(drive(all_that_is_there(&on.raw)).empty());
+  close_alone(&on.flow, &done);
+}
+
+TEST_CASE("a handshake without an executor fails and closes the inner flow", "[codec_flow]") {
+  auto pipe = coflow::memory_pipe();
+  std::error_code failure;
+  bool done = false;
+  shake_alone(std::move(pipe.first), &failure, &done);
+  CHECK(done);
+  CHECK(failure == coflow::error::no_executor);
+  CHECK(drive(all_that_is_there(&pipe.second)).empty());
+}
+
+TEST_CASE("an executor that ends completes a handshake and a close that wait", "[codec_flow]") {
+  handshake_log log;
+  auto pipe = coflow::memory_pipe();
+  ends other(16);
+  bool closed = false;
+  came<result<void>> sent;
+  {
+    coflow::virtual_executor on;
+    coflow::spawn(on, shake(std::move(pipe.first), toy_role::client, 1, &log));
+    coflow::spawn(on, write_once(&other.flow, std::string(100, 'w'), &sent));
+    coflow::run(on, turns(3));
+    coflow::spawn(on, close_once(&other.flow, &closed));
+    coflow::run(on, turns(3));
+    CHECK(!log.done);
+    CHECK(!closed);
+  }
+  CHECK(log.failure == coflow::error::closed);
+  CHECK(closed);
+}
+
+// ---- handshakes that end badly
+
+task<> a_failed_handshake_says_nothing() {
+  auto pipe = coflow::memory_pipe();
+  handshake_log log;
+  task_scope scope;
+  start(scope, shake(std::move(pipe.first), toy_role::server, 1, &log));
+  toy_codec stranger(toy_role::client, 2);
+  co_await say(&pipe.second, std::string(stranger.forge('H', "clientNC").text()));
+  co_await turns(3);
+  CHECK(log.failure == std::errc::bad_message);
+  const std::string there = co_await all_that_is_there(&pipe.second);
+  CHECK(there.empty());
+}
+
+TEST_CASE("a handshake that fails says no goodbye", "[codec_flow]") { drive(a_failed_handshake_says_nothing()); }
+
+task<> a_stuck_handshake() {
+  auto pipe = coflow::memory_pipe(4);  // not even the first record fits
+  handshake_log log;
+  task_scope scope;
+  const auto began = coflow::executor::current()->now();
+  {
+    task_scope leaving;
+    start(leaving, shake(std::move(pipe.first), toy_role::client, 1, &log));
+    co_await turns(3);
+    leaving.cancel();
+    co_await turns(3);
+  }
+  CHECK(log.failure == coflow::canceled());
+  CHECK(coflow::executor::current()->now() == began);
+  const result<void> refused = co_await pipe.second.write(buffer("x"));
+  CHECK(!refused.has_value());  // closed, or reset, because a part of the record had gone out (law X3)
+}
+
+TEST_CASE("a handshake that is cancelled waits for nobody", "[codec_flow]") { drive(a_stuck_handshake()); }
+
+// ---- what it is made of
+
+TEST_CASE("a codec's flow that is const shows what is below it, and its codec", "[codec_flow]") {
+  auto pipe = coflow::memory_pipe();
+  framed flow(coflow::length_prefix_codec(), std::move(pipe.first));
+  const framed& fixed = flow;
+  CHECK(&fixed.next_layer() == &flow.next_layer());
+  static_assert(std::is_same_v<decltype(fixed.codec()), const coflow::length_prefix_codec&>);
+  CHECK(&fixed.codec() == &fixed.codec());
+}
+
+TEST_CASE("a codec's queue counts its bytes, in order, and takes no new memory in steady state", "[codec_flow]") {
+  coflow::detail::buffer_queue one;
+  one.push(buffer("abc"));
+  one.push(buffer("de"));
+  CHECK(one.size() == 2);
+  CHECK(one.bytes() == 5);
+  CHECK(one.pop().text() == "abc");
+  CHECK(one.size() == 1);
+  CHECK(one.bytes() == 2);
+  one.push(buffer("f"));
+  coflow::detail::buffer_queue other;
+  other.swap(one);
+  CHECK(one.empty());
+  CHECK(one.bytes() == 0);
+  REQUIRE(other.size() == 2);
+  CHECK(other.bytes() == 3);
+  CHECK(other.list()[0].text() == "de");
+  CHECK(other.list()[1].text() == "f");
+  other.clear();
+  CHECK(other.empty());
+  CHECK(other.bytes() == 0);
+  const buffer payload("payload");
+  one.push(payload.share());
+  CHECK(one.pop().text() == "payload");
+  const auto before = support::allocation_count();
+  bool right = true;
+  for (int i = 0; i < 1000; ++i) {
+    one.push(payload.share());
+    const buffer got = one.pop();
+    if (got.size() != payload.size()) right = false;
+  }
+  CHECK(support::allocation_count() == before);
+  CHECK(right);
+}
+
+}  // namespace
+
+namespace {
+
+// ---- what ends the waits at the end, other than the limit
+
+task<> a_reset_ends_a_close() {
+  ends on(16);
+  came<result<void>> sent;
+  bool closed = false;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await turns(2);
+  const auto began = coflow::executor::current()->now();
+  start(scope, close_once(&on.flow, &closed));
+  co_await turns(2);
+  CHECK(!closed);
+  on.raw.reset();
+  co_await turns(3);
+  CHECK(closed);
+  CHECK(coflow::executor::current()->now() == began);
+}
+
+TEST_CASE("a close that waits ends when the connection is reset", "[codec_flow]") { drive(a_reset_ends_a_close()); }
+
+task<> a_shutdown_during_a_close() {
+  ends on(16);
+  came<result<void>> sent;
+  bool closed = false;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await turns(2);
+  start(scope, close_once(&on.flow, &closed));
+  co_await turns(2);
+  co_await on.flow.shutdown(shutdown_mode::read_write);
+  const std::string there = co_await all_that_is_there(&on.raw);
+  CHECK(there == frame(std::string(100, 'w')) + goodbye);
+  CHECK(closed);
+}
+
+TEST_CASE("a shutdown during a close takes no goodbye away", "[codec_flow]") { drive(a_shutdown_during_a_close()); }
+
+task<> a_shutdown_that_drains() {
+  ends on(16);
+  came<result<void>> sent;
+  bool shut = false;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await turns(2);
+  start(scope, shutdown_once(&on.flow, shutdown_mode::read_write, &shut));
+  co_await turns(2);
+  CHECK(!shut);
+  const std::string there = co_await all_that_is_there(&on.raw);
+  CHECK(there == frame(std::string(100, 'w')) + goodbye);
+  CHECK(shut);
+  const result<void> slept = co_await coflow::sleep_for(1001ms);
+  CHECK(slept.has_value());
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == coflow::error::closed);
+}
+
+TEST_CASE("a shutdown of both halves that has to drain closes the inner flow in the end", "[codec_flow]") {
+  drive(a_shutdown_that_drains());
+}
+
+task<> a_reset_after_a_shutdown() {
+  ends on(16);
+  came<result<void>> sent;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await on.flow.shutdown(shutdown_mode::read);
+  co_await turns(2);
+  const auto began = coflow::executor::current()->now();
+  on.raw.reset();
+  co_await turns(3);
+  CHECK(sent.to.error() == std::errc::connection_reset);
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == coflow::error::closed);
+  CHECK(coflow::executor::current()->now() == began);
+}
+
+TEST_CASE("a connection that breaks after a shutdown is closed below at once", "[codec_flow]") {
+  drive(a_reset_after_a_shutdown());
+}
+
+task<> a_reset_alone() {
+  ends on;
+  on.raw.reset();
+  const read_result got = co_await on.flow.read();
+  CHECK(got.error() == std::errc::connection_reset);
+  const result<void> sent = co_await on.flow.write(buffer("x"));
+  CHECK(sent.error() == std::errc::connection_reset);
+  co_await turns(3);
+  const read_result below = co_await on.flow.next_layer().read();
+  CHECK(below.error() == std::errc::connection_reset);  // not closed
+}
+
+TEST_CASE("a connection that breaks without a shutdown is not closed below", "[codec_flow]") { drive(a_reset_alone()); }
+
+// ---- more about handshakes
+
+task<> both_shake_in_small_pieces(handshake_log* client, handshake_log* server) {
+  auto pipe = coflow::memory_pipe(3);
+  task_scope scope;
+  start(scope, shake(std::move(pipe.first), toy_role::client, 1, client));
+  start(scope, shake(std::move(pipe.second), toy_role::server, 1, server));
+  const result<void> joined = co_await scope.join();
+  CHECK(joined.has_value());
+}
+
+TEST_CASE("a handshake whose flights do not fit below waits until they are out", "[codec_flow]") {
+  handshake_log client;
+  handshake_log server;
+  drive(both_shake_in_small_pieces(&client, &server));
+  CHECK(!client.failure);
+  CHECK(!server.failure);
+  CHECK(server.first == "glued to the handshake");
+}
+
+task<> a_goodbye_in_the_handshake() {
+  auto pipe = coflow::memory_pipe();
+  handshake_log log;
+  task_scope scope;
+  start(scope, shake(std::move(pipe.first), toy_role::server, 1, &log));
+  toy_codec liar(toy_role::client);
+  co_await say(&pipe.second, std::string(liar.forge('G', {}).text()));
+  co_await turns(3);
+  CHECK(log.failure == coflow::error::truncated);
+}
+
+TEST_CASE("a goodbye in the handshake is truncation", "[codec_flow]") { drive(a_goodbye_in_the_handshake()); }
+
+task<> shake_over_probe(coflow::probe_flow inner, std::error_code* failure) {
+  auto made = co_await coflow::codec_handshake(toy_codec(toy_role::client), std::move(inner));
+  if (!made) *failure = made.error();
+}
+
+task<> a_handshake_that_cannot_write() {
+  auto pipe = coflow::memory_pipe();
+  auto record = std::make_shared<coflow::probe_record>();
+  const coflow::fault_plan plan = coflow::fault_plan().fail_write_after(4, std::make_error_code(std::errc::io_error));
+  coflow::probe_flow inner(std::move(pipe.first), plan, record);
+  std::error_code failure;
+  const auto began = coflow::executor::current()->now();
+  co_await shake_over_probe(std::move(inner), &failure);
+  CHECK(failure == std::errc::io_error);
+  CHECK(coflow::executor::current()->now() == began);
+  CHECK(record->let_go());
+}
+
+TEST_CASE("a handshake that cannot be written fails with what the flow below said", "[codec_flow]") {
+  drive(a_handshake_that_cannot_write());
+}
+
+}  // namespace
+
+namespace {
+
+// A codec that changes nothing and says no goodbye, but counts how often it was to.
+class plain_codec {
+ public:
+  plain_codec() noexcept {}
+  void feed(buffer bytes, coflow::codec_output& out) { out.data(std::move(bytes)); }
+  std::error_code seal(std::span<buffer> plain, coflow::codec_output& out) {
+    for (buffer& one : plain) out.send(std::move(one));
+    return {};
+  }
+  void farewell(coflow::codec_output&) { ++farewells_; }
+  [[nodiscard]] int farewells() const noexcept { return farewells_; }
+
+ private:
+  int farewells_ = 0;
+};
+using plainly = coflow::codec_flow<plain_codec, coflow::probe_flow>;
+
+task<> a_close_without_words() {
+  auto pipe = coflow::memory_pipe();
+  auto record = std::make_shared<coflow::probe_record>();
+  plainly flow(plain_codec(), coflow::probe_flow(std::move(pipe.first), coflow::fault_plan(), record));
+  const result<void> sent = co_await flow.write(buffer("x"));
+  CHECK(sent.has_value());
+  const auto began = coflow::executor::current()->now();
+  co_await flow.close();
+  CHECK(coflow::executor::current()->now() == began);
+  CHECK(flow.codec().farewells() == 1);
+  CHECK(record->closes == 1);
+  CHECK(record->shutdowns_of_write == 0);
+  CHECK(record->shutdowns_of_read == 0);
+}
+
+TEST_CASE("a close asks of the flow below nothing but to be closed", "[codec_flow]") { drive(a_close_without_words()); }
+
+task<> a_shutdown_without_words() {
+  auto pipe = coflow::memory_pipe();
+  auto record = std::make_shared<coflow::probe_record>();
+  plainly flow(plain_codec(), coflow::probe_flow(std::move(pipe.first), coflow::fault_plan(), record));
+  for (int i = 0; i < 2; ++i) co_await flow.shutdown(shutdown_mode::write);
+  const read_result end = co_await pipe.second.read();
+  CHECK(end.eof());
+  CHECK(record->shutdowns_of_write == 1);
+  CHECK(record->shutdowns_of_read == 0);
+  co_await flow.close();
+  CHECK(flow.codec().farewells() == 1);
+  CHECK(record->shutdowns_of_write == 1);
+  CHECK(record->closes == 1);
+}
+
+TEST_CASE("a codec is asked for its goodbye once, and the inner half is shut once", "[codec_flow]") {
+  drive(a_shutdown_without_words());
+}
+
+// Both sides drain: neither may wait for the other to read first (law S2).
+task<> draining_takes_input() {
+  ends on(16);
+  came<result<void>> sent;
+  came<result<void>> heard;
+  bool shut = false;
+  task_scope scope;
+  start(scope, write_once(&on.flow, std::string(100, 'w'), &sent));
+  co_await turns(2);
+  start(scope, shutdown_once(&on.flow, shutdown_mode::read_write, &shut));
+  start(scope, write_once(&on.raw, frame(std::string(1000, 'h')), &heard));
+  co_await turns(5);
+  for (int i = 0; i < 500 && !heard.done; ++i) co_await turns(1);
+  CHECK(heard.done);
+  CHECK(!shut);
+  const std::string there = co_await all_that_is_there(&on.raw);
+  CHECK(there == frame(std::string(100, 'w')) + goodbye);
+}
+
+TEST_CASE("a flow that drains takes what its peer still sends, and drops it", "[codec_flow]") {
+  drive(draining_takes_input());
+}
+
+task<> open_server(memory_flow inner, std::optional<secure>* out) {
+  auto made = co_await coflow::codec_handshake(toy_codec(toy_role::server), std::move(inner));
+  if (made) out->emplace(std::move(*made));
+}
+
+task<> nothing_follows_the_goodbye() {
+  auto pipe = coflow::memory_pipe();
+  toy_codec peer(toy_role::client);
+  std::optional<secure> server;
+  task_scope scope;
+  start(scope, open_server(std::move(pipe.second), &server));
+  co_await say(&pipe.first, std::string(peer.forge('H', "clientNC").text()));
+  co_await say(&pipe.first, std::string(peer.forge('F', {}).text()));
+  co_await turns(5);
+  const bool open = server.has_value();
+  CHECK(open);
+  if (!open) co_return;
+  std::string there = co_await all_that_is_there(&pipe.first);
+  // A ping is answered, though nobody reads: the codec needs input to work.
+  co_await say(&pipe.first, std::string(peer.forge('P', "one").text()));
+  there = co_await all_that_is_there(&pipe.first);
+  CHECK(there.size() == 10);
+  co_await server->shutdown(shutdown_mode::write);
+  there = co_await all_that_is_there(&pipe.first);
+  CHECK(there.size() == 7);
+  co_await say(&pipe.first, std::string(peer.forge('P', "two").text()));
+  co_await say(&pipe.first, std::string(peer.forge('D', "data").text()));
+  const read_result got = co_await server->read();
+  CHECK(got->text() == "data");
+  there = co_await all_that_is_there(&pipe.first);
+  CHECK(there.empty());
+}
+
+TEST_CASE("a codec that answers on its own has nothing to say after its goodbye", "[codec_flow]") {
+  drive(nothing_follows_the_goodbye());
+}
+
+}  // namespace
+
+namespace {
+
+detached shut_both_alone(framed* flow, bool* done) {
+  co_await flow->shutdown(shutdown_mode::read_write);
+  *done = true;
+}
+
+task<> say_and_take(framed* flow, memory_flow* raw) {
+  const result<void> sent = co_await flow->write(buffer("x"));
+  CHECK(sent.has_value());
+  const std::string there = co_await all_that_is_there(raw);
+  CHECK(there == frame("x"));
+}
+
+TEST_CASE("what is asked for outside of the executor's turn is done in it", "[codec_flow]") {
+  ends on;
+  coflow::virtual_executor home;
+  coflow::run(home, say_and_take(&on.flow, &on.raw));
+  bool done = false;
+  shut_both_alone(&on.flow, &done);
+  CHECK(coflow::run(home, all_that_is_there(&on.raw)) == goodbye);
+}
+
+TEST_CASE("what is asked for outside of the executor's turn goes with the executor", "[codec_flow]") {
+  ends on;
+  bool done = false;
+  {
+    coflow::virtual_executor home;
+    coflow::run(home, say_and_take(&on.flow, &on.raw));
+    shut_both_alone(&on.flow, &done);
+  }
+  close_alone(&on.flow, &done);
+  CHECK(done);
+  CHECK(drive(all_that_is_there(&on.raw)).empty());
+}
+
+}  // namespace
+
+namespace {
+
+// ---- memory runs out below
+
+class scarce_flow : public coflow::layered_flow<memory_flow> {
+ public:
+  scarce_flow(memory_flow inner, int* shortages) noexcept
+      : coflow::layered_flow<memory_flow>(std::move(inner)), shortages_(shortages) {}
+  [[nodiscard]] auto read() {
+    if (*shortages_ > 0) {
+      --*shortages_;
+      throw std::bad_alloc();
+    }
+    return coflow::layered_flow<memory_flow>::read();
+  }
+
+ private:
+  int* shortages_;
+};
+using scarce = coflow::codec_flow<coflow::length_prefix_codec, scarce_flow>;
+
+task<> read_or_run_out(scarce* flow, bool* ran_out) {
+  try {
+    const read_result got = co_await flow->read();
+    CHECK(!got.has_data());
+  } catch (const std::bad_alloc&) {
+    *ran_out = true;
+  }
+}
+
+task<> memory_runs_out_below() {
+  auto pipe = coflow::memory_pipe();
+  int shortages = 1;
+  scarce flow(coflow::length_prefix_codec(), scarce_flow(std::move(pipe.first), &shortages));
+  bool ran_out = false;
+  co_await read_or_run_out(&flow, &ran_out);
+  CHECK(ran_out);
+  CHECK(shortages == 0);
+  co_await say(&pipe.second, frame("abc"));
+  read_result got = co_await flow.read();
+  CHECK(got->text() == "abc");
+  // Now in the middle of a frame, while the read waits.
+  ran_out = false;
+  task_scope scope;
+  start(scope, read_or_run_out(&flow, &ran_out));
+  co_await turns(2);
+  shortages = 1;
+  co_await say(&pipe.second, frame("def").substr(0, 3));
+  co_await turns(3);
+  CHECK(ran_out);
+  CHECK(shortages == 0);
+  shortages = 5;
+  co_await turns(3);
+  CHECK(shortages == 5);  // nobody wants to read
+  shortages = 0;
+  co_await say(&pipe.second, frame("def").substr(3));
+  got = co_await flow.read();
+  CHECK(got->text() == "def");
+}
+
+TEST_CASE("an inner read that finds no memory is the read's failure once, and loses nothing", "[codec_flow]") {
+  drive(memory_runs_out_below());
 }
 
 }  // namespace

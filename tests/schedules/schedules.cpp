@@ -6,6 +6,15 @@
 // that, what failed once (past_failures). Prints a line for each failure, and at the end how many were played. The
 // status is 1 if one failed.
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COFLOW_HAS_SANITIZER 1
+#endif
+#endif
+#ifndef COFLOW_HAS_SANITIZER
+#define COFLOW_HAS_SANITIZER 0
+#endif
+
 #include <coflow/core.hpp>
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
@@ -187,13 +196,17 @@ void repeat_past_failures(const std::filesystem::path& from, totals& sum) {
 }  // namespace schedules
 
 int main(int argc, char** argv) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || COFLOW_HAS_SANITIZER
   std::uint64_t seeds = 20'000;
+#else
+  std::uint64_t seeds = 100'000;
+#endif
   std::filesystem::path past = std::filesystem::path(__FILE__).parent_path() / "past_failures";
   std::string repro;
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--long") {
-      seeds = 100'000;
+      seeds = 1'000'000;
       continue;
     }
     const char* value = ++i < argc ? argv[i] : nullptr;

@@ -12,6 +12,11 @@
 
 namespace coflow::inline v0 {
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // as in storage.hpp
+#endif
+
 /// The type of `end_of_stream`.
 struct end_of_stream_t {
   explicit end_of_stream_t() = default;
@@ -81,5 +86,9 @@ class [[nodiscard]] basic_read_result {
 
 /// What the flows of this library give.
 using read_result = basic_read_result<std::error_code>;
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace coflow::inline v0

@@ -12,6 +12,11 @@
 
 namespace coflow::inline v0 {
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // as in storage.hpp
+#endif
+
 /// What `result::value` throws when there is no value and the error is no `std::error_code`.
 template <class E>
 class bad_result_access : public std::exception {
@@ -264,5 +269,9 @@ class [[nodiscard]] result<void, E> {
   };
   bool has_;
 };
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace coflow::inline v0

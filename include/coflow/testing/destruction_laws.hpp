@@ -102,9 +102,12 @@ inline task<> a_resumed_writer_may_destroy_the_flow(law_run& run, bool queued_be
     // The second write may have begun, and was then torn.
     expect_error(second.sent, error::closed);
     expect_same(all, std::string_view(text + text).substr(0, all.size()));
-  } else {
+  } else if (run.has(need::clean_destruction)) {
     expect_same(all, text);
-    if (run.has(need::clean_destruction)) expect_eof(last);
+    expect_eof(last);
+  } else {
+    // A layer whose peer has answered something may have it unread below, and the kernel then drops what it had taken.
+    expect_same(all, std::string_view(text).substr(0, all.size()));
   }
 }
 
