@@ -123,4 +123,39 @@ task<> a_blocked_write_stops_no_read() {
 
 TEST_CASE("a write that waits stops no read", "[codec_wire]") { drive(a_blocked_write_stops_no_read()); }
 
+task<> serve(memory_flow inner, std::optional<secure>* out) {
+  auto made = co_await coflow::codec_handshake(toy_codec(toy_role::server), std::move(inner));
+  if (made) out->emplace(std::move(*made));
+}
+
+// The codec must be fed to work: its peer is answered also while nobody reads, before and after data.
+task<> a_codec_that_needs_input_is_fed() {
+  auto pipe = coflow::memory_pipe();
+  toy_codec peer(toy_role::client);
+  std::optional<secure> server;
+  task_scope scope;
+  start(scope, serve(std::move(pipe.second), &server));
+  for (const char kind : {'H', 'F'}) {
+    const result<void> sent = co_await pipe.first.write(peer.forge(kind, kind == 'H' ? "clientNC" : ""));
+    CHECK(sent.has_value());
+    co_await turns(3);
+  }
+  REQUIRE(server.has_value());
+  const result<void> said = co_await pipe.first.write(peer.forge('D', "data"));
+  CHECK(said.has_value());
+  const read_result got = co_await server->read();
+  CHECK(got->text() == "data");
+  std::string there = co_await all_that_is_there(&pipe.first);
+  for (int i = 0; i < 3; ++i) {
+    const result<void> asked = co_await pipe.first.write(peer.forge('P', "are you there"));
+    CHECK(asked.has_value());
+    there = co_await all_that_is_there(&pipe.first);
+    CHECK(!there.empty());
+  }
+}
+
+TEST_CASE("a codec that must be fed to work is fed while nobody reads", "[codec_wire]") {
+  drive(a_codec_that_needs_input_is_fed());
+}
+
 }  // namespace

@@ -44,7 +44,19 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   // ---- for the operations; true means: suspended
 
   using base::start;
+  using base::stop;
+  using base::withdraw;
+  // A write that is torn may be the last thing that was open.
+  void stop(writing& op) noexcept {
+    base::stop(op);
+    look_whether_over();
+  }
+  void withdraw(writing& op) noexcept {
+    base::withdraw(op);
+    look_whether_over();
+  }
   [[nodiscard]] bool start(shutting& op) noexcept {
+    static_cast<void>(enter());
     shut_here_ = true;
     const bool suspended = base::start(op);
     look_whether_over();
@@ -76,11 +88,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   }
   void withdraw_closer(closing& op) noexcept { closers_.remove(op); }
   /// Closes the inner flow at once, without a goodbye.
-  void abandon() noexcept {
-    closing_ = true;
-    this->close_halves();
-    wire_.close_inner();
-  }
+  void abandon() noexcept { wire_.close_inner(); }
 
   [[nodiscard]] bool begin_handshake(handshaking& op) noexcept {
     if (const std::error_code refused = enter()) {
@@ -128,7 +136,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     }
     home_ = current;
     current->add_dependent(*this);
-    if (wire_.stalled()) wire_.poke_output();
+    if (wire_.stalled()) wire_.try_again();
     return {};
   }
   [[nodiscard]] executor& home() noexcept { return *home_; }
@@ -138,6 +146,11 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     for (bool asked = false;; asked = true) {
       if (!wire_.decoded().empty()) {
         data = wire_.decoded().pop();
+        if (wire_.decoded().empty()) {
+          reading_now_ = true;
+          wire_.read_ahead();
+          reading_now_ = false;
+        }
         return attempt::done;
       }
       if (wire_.input_ended()) {
@@ -159,12 +172,14 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] attempt try_write(writing& op) noexcept {
     for (;;) {
       if (!this->state().can_transmit()) return attempt::verdict;
-      if (!wire_.nothing_to_send()) return attempt::wait;
+      if (wire_.sealed_waiting()) return attempt::wait;
       if (op.rest().empty()) return attempt::done;
-      if (const std::error_code failure = seal_some(op)) this->state().fail_write(failure);
+      const std::error_code failure = seal_some(op);
+      if (failure) this->state().fail_write(failure);
       writing_now_ = true;
       wire_.poke_output();
       writing_now_ = false;
+      if (failure) look_whether_over();
     }
   }
 
@@ -220,7 +235,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] executor* executor_of_wire() const noexcept { return home_; }
   void input_came() noexcept {
     if (lingering_) {
-      if (wire_.inner_ended()) wire_.close_inner();
+      if (wire_.inner_ended() && !wire_.input_shut()) wire_.close_inner();
       return;
     }
     if (!this->state().can_read()) wire_.decoded().clear();
@@ -252,7 +267,10 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     this->end_is_out();
     look_whether_over();
   }
-  void inner_is_closed() noexcept { settle_closers(); }
+  void inner_is_closed() noexcept {
+    limit_.disarm();
+    settle_closers();
+  }
 
   // ---- the end
 
@@ -282,7 +300,8 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   void look_whether_over() noexcept {
     if (!shut_here_ || closing_ || lingering_ || !this->state().terminal()) return;
     lingering_ = true;
-    if (this->state().write_half() != half::shut || wire_.inner_ended() || home_ == nullptr) return wire_.close_inner();
+    if (this->state().write_half() != half::shut || (wire_.inner_ended() && !wire_.input_shut()) || home_ == nullptr)
+      return wire_.close_inner();
     arm_limit();
     wire_.linger();
   }

@@ -20,7 +20,7 @@ namespace coflow::inline v0 {
 /// The flow that `Codec` makes of an inner flow, with every law of the contract (L1 to L12 among them).
 ///
 /// Memory: what one inner read decodes to, at most 64 KiB of sealed bytes and 64 KiB of answers on their way out, and
-/// three small coroutine frames. The inner flow belongs to this one: its close comes after the goodbye. Moving or
+/// four small coroutine frames. The inner flow belongs to this one: its close comes after the goodbye. Moving or
 /// destroying the flow with operations pending is defined (law O2).
 template <Codec C, SystemFlow Inner>
 class codec_flow {

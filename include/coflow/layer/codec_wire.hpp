@@ -1,8 +1,9 @@
 /// \file
 /// The inner side of a codec's flow: it owns the inner flow, the codec, and every operation on the inner flow (law L1).
 ///
-/// Three pumps do the inner operations: one reads, one writes whatever is to be sent in one order (law L8), one shuts
-/// and closes. They are coroutines that were made with the wire, so that nothing on the way to the end allocates.
+/// Pumps do the inner operations: one reads, one writes whatever is to be sent in one order (law L8), one shuts the
+/// read half, one closes. They are coroutines that were made with the wire, so that nothing on the way to the end
+/// allocates.
 #pragma once
 
 #include <cstddef>
@@ -75,8 +76,15 @@ class codec_wire {
   /// A read wants bytes: reads below until some are decoded, on the spot as far as they are there.
   void want_input() noexcept {
     wanted_ = true;
+    input_stalled_ = false;
     reader_.poke();
   }
+  /// Nothing decoded is left: reads on if the codec must be fed to work.
+  void read_ahead() noexcept {
+    if (needs_input()) reader_.poke();
+  }
+  /// This side has shut the inner read half, so that the peer's end below cannot be seen any more.
+  [[nodiscard]] bool input_shut() const noexcept { return input_shut_; }
   /// Reads on for ever and drops what it decodes.
   void drop_input() noexcept {
     dropping_ = true;
@@ -90,7 +98,8 @@ class codec_wire {
   /// Shuts the inner read half.
   void shut_input() noexcept {
     shut_input_ = true;
-    controller_.poke();
+    input_shut_ = !inner_ended_;
+    poke(shutter_);
   }
   void start_handshake() noexcept {
     if constexpr (HandshakingCodec<C>) {
@@ -111,16 +120,28 @@ class codec_wire {
   [[nodiscard]] bool output_failed() const noexcept { return output_failed_; }
   /// Memory ran out while input was decoded: an answer to it may be missing, so that a handshake is in doubt.
   [[nodiscard]] bool answers_lost() const noexcept { return answers_lost_; }
-  /// There was no executor to write on; `poke_output` tries again.
-  [[nodiscard]] bool stalled() const noexcept { return stalled_; }
+  /// There was no executor to work on; `try_again` does what was put off.
+  [[nodiscard]] bool stalled() const noexcept { return stalled_ || input_stalled_; }
+  void try_again() noexcept {
+    stalled_ = input_stalled_ = false;
+    writer_.poke();
+    reader_.poke();
+  }
+  /// Bytes of a write have been sealed and are not accepted below. Answers do not count: a peer that asks for ever
+  /// keeps no writer from its turn.
+  [[nodiscard]] bool sealed_waiting() const noexcept { return sealed_to_send_ || sealed_sending_; }
 
   /// Encodes `plain` for the output. Gives what the codec says, or that there was no memory.
   [[nodiscard]] std::error_code seal(std::span<buffer> plain) noexcept {
+    const std::size_t before = to_send_.bytes();
+    std::error_code failure;
     try {
-      return codec_.seal(plain, out_);
+      failure = codec_.seal(plain, out_);
     } catch (const std::bad_alloc&) {
-      return std::make_error_code(std::errc::not_enough_memory);
+      failure = std::make_error_code(std::errc::not_enough_memory);
     }
+    if (to_send_.bytes() != before) sealed_to_send_ = true;
+    return failure;
   }
   /// The state changes before anything is sent: there is one goodbye, and nothing after it (law L4).
   void say_goodbye() noexcept {
@@ -169,7 +190,9 @@ class codec_wire {
    private:
     void run() noexcept override {
       wire_.poke_output();
+      wire_.input_stalled_ = false;
       wire_.reader_.poke();
+      wire_.shutter_.poke();
     }
     codec_wire& wire_;
   };
@@ -184,16 +207,23 @@ class codec_wire {
   void poke_input() noexcept { poke(reader_); }
 
   [[nodiscard]] bool has_input_work() const noexcept {
-    if (inner_ended_ || close_begun_) return false;
+    if (inner_ended_ || close_begun_ || input_stalled_) return false;
     if (lingering_) return true;
     if (out_.ended() || answers_to_send_ + answers_sending_ > most_at_once) return false;
     if (wanted_ || dropping_) return true;
     if (!established()) return shaking_;
     return decoded_.empty() && needs_input();
   }
+  // An inner flow may have bytes for ever: the executor's other work, timers among it, must have its turn.
+  [[nodiscard]] bool in_turn() noexcept {
+    executor* const home = host_.executor_of_wire();
+    if (home == nullptr || executor::current() != home || home->take_turn()) return true;
+    if (!kick_.linked()) home->post(kick_);
+    return false;
+  }
   static detail::pump read_on(codec_wire* self) {
     for (;;) {
-      while (!self->has_input_work()) co_await self->reader_.idle();
+      while (!self->has_input_work() || !self->in_turn()) co_await self->reader_.idle();
       try {
         auto got = co_await self->inner_.read();
         if (got.failed())
@@ -223,7 +253,7 @@ class codec_wire {
   }
   void end_input(std::error_code failure) noexcept {
     if (failure == error::no_executor) {
-      wanted_ = false;
+      input_stalled_ = true;
       return;
     }
     inner_ended_ = true;
@@ -257,6 +287,7 @@ class codec_wire {
       if (self->sending_.empty()) {
         self->sending_.swap(self->to_send_);
         self->answers_sending_ = std::exchange(self->answers_to_send_, 0);
+        self->sealed_sending_ = std::exchange(self->sealed_to_send_, false);
       }
       std::error_code failure;
       try {
@@ -275,11 +306,15 @@ class codec_wire {
     }
     sending_.clear();
     answers_sending_ = 0;
+    sealed_sending_ = false;
     if (failure) {
       output_failed_ = true;
+      out_.fall_silent();
       to_send_.clear();
       answers_to_send_ = 0;
+      sealed_to_send_ = false;
       host_.output_failed(failure);
+      reader_.poke();
     } else {
       host_.output_went();
       reader_.poke();  // answers may have kept it waiting
@@ -288,15 +323,19 @@ class codec_wire {
 
   static detail::pump control(codec_wire* self) {
     for (;;) {
-      while (!self->shut_input_ && !self->close_due_) co_await self->controller_.idle();
-      if (std::exchange(self->shut_input_, false)) {
-        co_await self->inner_.shutdown(shutdown_mode::read);
-        continue;
-      }
+      while (!self->close_due_) co_await self->controller_.idle();
       self->close_due_ = false;
       co_await self->inner_.close();
       self->closed_ = true;
       self->host_.inner_is_closed();
+    }
+  }
+
+  static detail::pump shut(codec_wire* self) {
+    for (;;) {
+      while (!self->shut_input_ || self->close_begun_) co_await self->shutter_.idle();
+      self->shut_input_ = false;
+      co_await self->inner_.shutdown(shutdown_mode::read);
     }
   }
 
@@ -319,6 +358,10 @@ class codec_wire {
   bool answers_lost_ = false;
   bool inner_ended_ = false;
   bool stalled_ = false;
+  bool input_stalled_ = false;
+  bool sealed_to_send_ = false;
+  bool sealed_sending_ = false;
+  bool input_shut_ = false;
   bool output_failed_ = false;
   bool goodbye_said_ = false;
   bool end_begun_ = false;
@@ -329,6 +372,7 @@ class codec_wire {
   // Last, so that the inner operations die before the inner flow.
   detail::pump reader_ = read_on(this);
   detail::pump writer_ = write_on(this);
+  detail::pump shutter_ = shut(this);
   detail::pump controller_ = control(this);
 };
 
