@@ -1080,3 +1080,112 @@ TEST_CASE("an inner read that finds no memory is the read's failure once, and lo
 }
 
 }  // namespace
+
+namespace {
+
+// ---- L4: what comes while the goodbye waits to go out
+
+task<> a_goodbye_that_waits() {
+  auto pipe = coflow::memory_pipe(12);
+  toy_codec peer(toy_role::client);
+  std::optional<secure> server;
+  task_scope scope;
+  start(scope, open_server(std::move(pipe.second), &server));
+  co_await say(&pipe.first, std::string(peer.forge('H', "clientNC").text()));
+  std::string there = co_await all_that_is_there(&pipe.first);
+  co_await say(&pipe.first, std::string(peer.forge('F', {}).text()));
+  co_await turns(5);
+  const bool open = server.has_value();
+  CHECK(open);
+  if (!open) co_return;
+  co_await say(&pipe.first, std::string(peer.forge('P', "one").text()));
+  co_await turns(3);
+  bool shut = false;
+  start(scope, shutdown_once(&*server, shutdown_mode::write, &shut));
+  co_await turns(3);
+  CHECK(!shut);
+  co_await say(&pipe.first, std::string(peer.forge('P', "two").text()));
+  co_await turns(3);
+  there = co_await all_that_is_there(&pipe.first);
+  CHECK(there.size() == 10 + 7);
+  CHECK(shut);
+}
+
+TEST_CASE("nothing is said after a goodbye that waits to go out", "[codec_flow]") { drive(a_goodbye_that_waits()); }
+
+// Says a goodbye, and counts how often it is asked to.
+class counting_codec : public coflow::length_prefix_codec {
+ public:
+  counting_codec() noexcept {}
+  void farewell(coflow::codec_output& out) {
+    ++farewells_;
+    coflow::length_prefix_codec::farewell(out);
+  }
+  [[nodiscard]] int farewells() const noexcept { return farewells_; }
+
+ private:
+  int farewells_ = 0;
+};
+
+task<> many_ask_for_a_goodbye() {
+  auto pipe = coflow::memory_pipe(2);
+  coflow::codec_flow<counting_codec, memory_flow> flow(counting_codec(), std::move(pipe.first));
+  bool done[4] = {};
+  task_scope scope;
+  for (bool& one : done) {
+    if (&one == &done[3])
+      start(scope, close_once(&flow, &one));
+    else
+      start(scope, shutdown_once(&flow, shutdown_mode::write, &one));
+    co_await turns(2);
+  }
+  CHECK(!done[3]);
+  const std::string there = co_await all_that_is_there(&pipe.second);
+  CHECK(there == goodbye);
+  for (const bool one : done) CHECK(one);
+  CHECK(flow.codec().farewells() == 1);
+}
+
+TEST_CASE("a codec is asked for its goodbye once, however many end the flow", "[codec_flow]") {
+  drive(many_ask_for_a_goodbye());
+}
+
+task<> a_cancelled_handshake_below(std::shared_ptr<coflow::probe_record> record) {
+  auto pipe = coflow::memory_pipe();
+  std::error_code failure;
+  task_scope leaving;
+  start(leaving, shake_over_probe(coflow::probe_flow(std::move(pipe.first), coflow::fault_plan(), record), &failure));
+  co_await turns(3);
+  leaving.cancel();
+  co_await turns(3);
+  CHECK(failure == coflow::canceled());
+}
+
+TEST_CASE("a handshake that is cancelled closes the inner flow, once, before it is destroyed", "[codec_flow]") {
+  auto record = std::make_shared<coflow::probe_record>();
+  drive(a_cancelled_handshake_below(record));
+  CHECK(record->closes == 1);
+}
+
+}  // namespace
+
+namespace {
+
+// Also when the shutdown is the first operation of all.
+task<> a_shutdown_comes_first() {
+  ends on;
+  co_await on.flow.shutdown(shutdown_mode::read_write);
+  co_await turns(3);
+  const result<void> heard = co_await on.raw.write(buffer("x"));
+  CHECK(heard.has_value());
+  const result<void> slept = co_await coflow::sleep_for(1001ms);
+  CHECK(slept.has_value());
+  const result<void> refused = co_await on.raw.write(buffer("x"));
+  CHECK(refused.error() == coflow::error::closed);
+}
+TEST_CASE("a shutdown of both halves that is the first operation of all waits for the peer's end below",
+          "[codec_flow]") {
+  drive(a_shutdown_comes_first());
+}
+
+}  // namespace

@@ -1,7 +1,7 @@
 """Makes mutants of a header, all of them in one text: which of them it is, a program is told when it starts.
 
 A mutant is one small change to one line: a condition negated, an operator, a truth value or an enumerator exchanged for
-its neighbour, a call or an assignment dropped. In the text that comes out, each place that has mutants is written out
+its neighbour, the argument of a call emptied, a call or an assignment dropped. In the text that comes out, each place that has mutants is written out
 once for each of them and once as it was, and `coflow_mutants::on(N)` chooses. So a compiler sees a header once, and not
 a hundred times.
 """
@@ -27,6 +27,7 @@ EXCHANGES = [
     ("true to false", r"\btrue\b", "false"),
     ("false to true", r"\bfalse\b", "true"),
     ("not dropped", r"!(?=[\w(*])(?!=)", ""),
+    ("argument emptied", r"(?<=\w\()(?:std::move\([a-z]\w*\)|(?!true|false|this)[a-z]\w*)(?=\);?)", "{}"),
 ]
 NEIGHBOURS = {
     "half": {"open": "draining", "draining": "shut", "ended": "shut", "shut": "failed", "failed": "shut", "closed": "shut"},
@@ -46,7 +47,7 @@ class Mutant:
         self.operator = operator
         self.before = before  # the line's text
         self.after = after
-        self.end = line  # the last line of what it is a part of
+        self.function = ""  # in which it is
 
     def __str__(self):
         return f"{self.header}:{self.line}: {self.operator}: {self.before}  =>  {self.after}"
@@ -85,9 +86,12 @@ class MutatedHeader:
             if shown is None:
                 shown = self.text[first:at] + new + self.text[min(span.start + end, last) : last]
             mutant = Mutant(self.name, line, operator, before.strip(), " ".join(shown.split()))
-            mutant.end = self.text.count("\n", 0, span.end) + 1
+            mutant.function = span.function
             found.append((mutant, changed))
 
+        if span.name is not None:  # only what has been declared can be asked twice
+            self.whole(span, code, original, add)
+            return found
         for operator, pattern, new in EXCHANGES:
             for match in re.finditer(pattern, code, re.MULTILINE):
                 add(operator, match.start(), match.end(), new)
@@ -188,7 +192,6 @@ class MutatedHeader:
         if span.name is not None:
             made = f"{plain}; "
             rest = f"static_cast<bool>({span.name})"
-            variants = [(mutant, text) for mutant, text in variants if mutant.operator == "negated"]
         else:
             made = ""
             rest = f"static_cast<bool>({plain})" if span.kind == "condition" else f"({plain})"

@@ -32,6 +32,7 @@ class Span:
         self.start = start
         self.end = end
         self.name = None  # of a variable that a condition declares and then is
+        self.function = ""  # its name
         self.deduced = False  # in a function whose return type its return statements say
 
 
@@ -105,7 +106,8 @@ class Parser:
                 if "(" in head and not re.match(r"(concept|enum|requires)\b", head) and "=" not in re.sub(
                     r"operator\s*=|[=!<>]=|\([^()]*\)", "", head
                 ):
-                    self.function(stop, behind, bool(re.match(r"(?:\w+\s+)*auto\b(?!.*->)", head, re.DOTALL)))
+                    name = re.search(r"([~\w]+)\s*\(", head)
+                    self.function(stop, behind, name[1] if name else "", bool(re.match(r"(?:\w+\s+)*auto\b(?!.*->)", head, re.DOTALL)))
                 at = behind
 
     @staticmethod
@@ -126,13 +128,14 @@ class Parser:
             else:
                 return text
 
-    def function(self, start, end, deduced):
+    def function(self, start, end, name, deduced):
         before = len(self.spans)
         try:
             self.block(start, end)
         except SyntaxError:
             del self.spans[before:]
         for span in self.spans[before:]:
+            span.function = name
             span.deduced = deduced
 
     # ---- statements; each gives the place behind it
