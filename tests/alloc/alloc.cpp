@@ -7,7 +7,7 @@
 // A program of its own, because it replaces operator new.
 
 // Every block counts, also those that a pool would give out again.
-#define COFLOW_NO_POOL
+#define COFLOW_NO_POOL 1
 
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
