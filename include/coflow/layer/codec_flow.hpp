@@ -21,7 +21,8 @@ namespace coflow::inline v0 {
 ///
 /// Memory: what one inner read decodes to, at most 64 KiB of sealed bytes and 64 KiB of answers on their way out, and
 /// four small coroutine frames. The inner flow belongs to this one: its close comes after the goodbye. Moving or
-/// destroying the flow with operations pending is defined (law O2).
+/// destroying the flow with operations pending is defined (law O2). A goodbye that is asked for where no executor is
+/// current waits for the next operation that begins on one.
 template <Codec C, SystemFlow Inner>
 class codec_flow {
   using block = codec_block<C, Inner>;
