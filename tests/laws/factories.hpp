@@ -24,6 +24,13 @@ namespace factories {
 template <class F>
 using pair_of = std::pair<F, F>;
 
+// The close of a flow without layers is done when it is begun (law C5).
+template <class F>
+void close_now(F& flow) noexcept {
+  auto closing = flow.close();
+  static_cast<void>(closing.await_ready());
+}
+
 /// A pipe in memory.
 struct memory {
   using flow = coflow::memory_flow;
@@ -32,6 +39,7 @@ struct memory {
 
   pair_of<flow> operator()() const { return coflow::memory_pipe(capacity); }
   void reset(flow& end) const noexcept { end.reset(); }
+  void let_go(flow& end) const noexcept { factories::close_now(end); }
 };
 
 /// A connection over the loopback device.
@@ -40,6 +48,7 @@ struct tcp {
 
   coflow::task<pair_of<flow>> operator()() const { return connect(); }
   void reset(flow& end) const noexcept { end.reset(); }
+  void let_go(flow& end) const noexcept { factories::close_now(end); }
   std::size_t unread(flow& end) const noexcept {
     int count = 0;
     return ::ioctl(end.native_handle(), FIONREAD, &count) == 0 ? static_cast<std::size_t>(count) : 0;
@@ -83,6 +92,17 @@ struct around {
   }
   // What breaks the lowest flow breaks the stack.
   void reset(flow& end) const noexcept { below.reset(Wrap::below(end)); }
+  // Closes the lowest flow, past the layers.
+  void let_go(flow& end) const noexcept { below.let_go(Wrap::below(end)); }
+  // Ends the stream without the goodbye that the protocol of the uppermost codec demands (law L7).
+  void cut(flow& end) const noexcept
+    requires Wrap::says_goodbye || requires(const Below& b, typename Below::flow& f) { b.cut(f); }
+  {
+    if constexpr (Wrap::says_goodbye)
+      let_go(end);
+    else
+      below.cut(Wrap::below(end));
+  }
   std::size_t unread(flow& end) const noexcept
     requires requires(const Below& b, typename Below::flow& f) { b.unread(f); }
   {
@@ -121,6 +141,7 @@ struct around {
 struct layered {
   template <class Inner>
   using flow = coflow::layered_flow<Inner>;
+  static constexpr bool says_goodbye = false;
   static constexpr bool by_awaiting = false;
   template <class Inner>
   static flow<Inner> make(Inner inner, bool) {
@@ -135,6 +156,7 @@ struct layered {
 struct framed {
   template <class Inner>
   using flow = coflow::codec_flow<coflow::length_prefix_codec, Inner>;
+  static constexpr bool says_goodbye = true;
   static constexpr bool by_awaiting = false;
   template <class Inner>
   static flow<Inner> make(Inner inner, bool) {
@@ -151,6 +173,7 @@ template <class Inner>
 struct erased {
   template <class>
   using flow = coflow::any_flow;
+  static constexpr bool says_goodbye = false;
   static constexpr bool by_awaiting = false;
   static coflow::any_flow make(Inner inner, bool) { return coflow::any_flow(std::move(inner)); }
   static Inner& below(coflow::any_flow& end) noexcept { return *end.target<Inner>(); }
@@ -206,6 +229,7 @@ struct called {
 
   template <class>
   using flow = function;
+  static constexpr bool says_goodbye = false;
   static constexpr bool by_awaiting = false;
   static function make(Inner inner, bool) { return function(std::make_shared<Inner>(std::move(inner))); }
   static Inner& below(function& end) noexcept { return end.below(); }
@@ -215,6 +239,7 @@ struct called {
 struct secured {
   template <class Inner>
   using flow = coflow::codec_flow<support::toy_codec, Inner>;
+  static constexpr bool says_goodbye = true;
   static constexpr bool by_awaiting = true;
 
   template <class Inner>

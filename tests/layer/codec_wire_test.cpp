@@ -1,9 +1,13 @@
 // The inner side of a codec's flow: who reads and writes below, and when (laws L1, L8, W8).
+#include <coflow/testing/checked_flow.hpp>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "support/codec_ends.hpp"
+#include "support/hand_flow.hpp"
 
 namespace {
 
@@ -157,5 +161,232 @@ task<> a_codec_that_needs_input_is_fed() {
 TEST_CASE("a codec that must be fed to work is fed while nobody reads", "[codec_wire]") {
   drive(a_codec_that_needs_input_is_fed());
 }
+
+// ---- over a flow that is completed by hand
+
+using support::hand;
+using support::hand_flow;
+using support::plain_codec;
+using support::plain_orders;
+using plain = coflow::codec_flow<plain_codec, hand_flow>;
+
+struct by_hand {
+  by_hand() : flow(plain_codec(orders), hand_flow(below)) {}
+  std::shared_ptr<hand> below = std::make_shared<hand>();
+  std::shared_ptr<plain_orders> orders = std::make_shared<plain_orders>();
+  plain flow;
+};
+
+task<> one_read_asks_once() {
+  by_hand on;
+  on.below->ready = 3;
+  for (int i = 1; i <= 3; ++i) {
+    const read_result got = co_await on.flow.read();
+    CHECK(got->text() == "r");
+    co_await turns(2);
+    CHECK(on.below->reads == i);
+  }
+  // One that is taken back has asked for what comes next, and for no more.
+  on.orders->swallow = true;
+  came<read_result> none;
+  {
+    task_scope leaving;
+    start(leaving, read_once(&on.flow, &none));
+    co_await turns(2);
+  }
+  CHECK(on.below->reads == 4);
+  on.below->give("a part of something");
+  co_await turns(2);
+  CHECK(on.below->reads == 4);
+}
+
+TEST_CASE("a read begins one read below", "[codec_wire]") { drive(one_read_asks_once()); }
+
+task<> reading_and_finding_no_memory() {
+  by_hand on;
+  bool threw = false;
+  struct reads {
+    static task<> once(plain* flow, bool* out) {
+      try {
+        static_cast<void>(co_await flow->read());
+      } catch (const std::bad_alloc&) {
+        *out = true;
+      }
+    }
+  };
+  task_scope scope;
+  start(scope, reads::once(&on.flow, &threw));
+  co_await turns(2);
+  on.below->give_no_memory();
+  co_await turns(2);
+  CHECK(threw);
+  CHECK(on.below->reads == 1);
+  CHECK(!on.below->reading());
+  on.below->ready = 1;
+  const read_result got = co_await on.flow.read();
+  CHECK(got->text() == "r");
+}
+
+TEST_CASE("a read below that finds no memory is told to who asked, and the next one asks again", "[codec_wire]") {
+  drive(reading_and_finding_no_memory());
+}
+
+task<> writing_and_finding_no_memory() {
+  by_hand on;
+  on.below->no_memory_for_writes = true;
+  const result<void> sent = co_await on.flow.write(buffer("lost"));
+  CHECK(sent.error() == std::errc::not_enough_memory);
+  const result<void> next = co_await on.flow.write(buffer("late"));
+  CHECK(next.error() == std::errc::not_enough_memory);
+  CHECK(on.below->written.empty());
+}
+
+TEST_CASE("a write below that finds no memory is an error for good", "[codec_wire]") {
+  drive(writing_and_finding_no_memory());
+}
+
+// Reads go on while there are as many bytes of answers as may wait, and end behind the one that makes it more.
+task<> answers_wait_up_to_the_limit() {
+  by_hand on;
+  on.below->writes_wait = true;
+  on.orders->answer = buffer(std::string(32 * 1024, 'a'));
+  on.below->ready = 1000;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(5);
+  CHECK(on.orders->feeds == 3);  // one on its way, two behind it
+  for (int round = 0; round < 20; ++round) {
+    REQUIRE(on.below->writing());
+    const int fed = on.orders->feeds;
+    on.below->accept();
+    co_await turns(5);
+    CHECK(on.orders->feeds > fed);
+    CHECK(on.orders->feeds - static_cast<int>(on.below->written.size() / (32 * 1024)) == 3);
+  }
+  // Nobody will take them any more: they are released, so are those to come, and data is still to be had.
+  CHECK(on.below->writing());
+  on.below->refuse(std::make_error_code(std::errc::io_error));
+  co_await turns(5);
+  CHECK(on.below->writes <= 30);
+  CHECK(!got.done);
+  on.below->ready = 0;
+  co_await turns(5);
+  buffer kept = buffer::allocate(10);
+  on.orders->answer = kept.share();
+  REQUIRE(on.below->reading());
+  on.below->give("x");
+  co_await turns(3);
+  on.orders->answer = buffer();
+  CHECK(kept.writable().size() == 10);
+  REQUIRE(on.below->reading());
+  on.below->give("data at last");
+  co_await turns(3);
+  REQUIRE(got.done);
+  CHECK(got.to->text() == "data at last");
+}
+
+TEST_CASE("answers wait up to 64 KiB, those on their way among them", "[codec_wire]") {
+  drive(answers_wait_up_to_the_limit());
+}
+
+task<> an_answer_behind_a_write_that_fails() {
+  by_hand on;
+  on.below->writes_wait = true;
+  on.below->ready = 1;
+  buffer kept = buffer::allocate(10);
+  on.orders->answer = kept.share();
+  came<result<void>> sent;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, write_once(&on.flow, "first", &sent));
+  co_await turns(2);
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(2);
+  on.orders->answer = buffer();
+  CHECK(kept.writable().empty());
+  on.below->refuse(std::make_error_code(std::errc::io_error));
+  co_await turns(2);
+  CHECK(kept.writable().size() == 10);
+  CHECK(sent.to.error() == std::errc::io_error);
+  CHECK(on.below->writes == 1);
+}
+
+TEST_CASE("what waits behind a write that fails is released", "[codec_wire]") {
+  drive(an_answer_behind_a_write_that_fails());
+}
+
+task<> a_goodbye_that_is_lost() {
+  by_hand on;
+  on.below->writes_wait = true;
+  bool shut = false;
+  task_scope scope;
+  start(scope, shutdown_once(&on.flow, shutdown_mode::write, &shut));
+  co_await turns(2);
+  on.below->refuse(std::make_error_code(std::errc::io_error));
+  co_await turns(2);
+  CHECK(shut);
+  CHECK(on.below->shutdowns_of_write == 0);
+}
+
+TEST_CASE("a goodbye that is lost is followed by no clean end", "[codec_wire]") { drive(a_goodbye_that_is_lost()); }
+
+task<> nothing_after_the_close() {
+  by_hand on;
+  on.orders->needs_input = true;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(2);
+  co_await on.flow.close();
+  co_await turns(2);
+  CHECK(on.below->closes == 1);
+  REQUIRE(on.below->reading());
+  const int fed = on.orders->feeds;
+  on.below->ready = 10;
+  on.below->give("too late");
+  co_await turns(2);
+  CHECK(on.below->reads == 1);
+  CHECK(on.orders->feeds == fed);
+}
+
+TEST_CASE("nothing is read and nothing decoded after the close below", "[codec_wire]") {
+  drive(nothing_after_the_close());
+}
+
+// Without an executor nothing can be read; what has to be is read when there is one.
+coflow::laws::foreign shutdown_abroad(plain* flow, bool* done) {
+  co_await flow->shutdown(shutdown_mode::read);
+  *done = true;
+}
+task<> goes_on_at_home(by_hand* on) {
+  const result<void> sent = co_await on->flow.write(buffer("now"));
+  CHECK(sent.has_value());
+  CHECK(on->below->reads == 2);
+  CHECK(on->below->reading());
+}
+
+TEST_CASE("what could not be read for want of an executor is read where there is one", "[codec_wire]") {
+  by_hand on;
+  on.orders->needs_input = true;
+  on.below->needs_executor = true;
+  bool shut = false;
+  const coflow::laws::foreign caller = shutdown_abroad(&on.flow, &shut);
+  CHECK(shut);
+  CHECK(on.below->reads == 1);
+  drive(goes_on_at_home(&on));
+}
+
+task<> input_without_end() {
+  by_hand on;
+  on.orders->needs_input = true;
+  on.below->ready = 1'000'000;
+  co_await on.flow.shutdown(shutdown_mode::read);
+  const result<void> slept = co_await coflow::sleep_for(0ns);
+  CHECK(slept.has_value());
+  CHECK(on.below->ready > 900'000);
+}
+
+TEST_CASE("input that is dropped without end leaves others their turn", "[codec_wire]") { drive(input_without_end()); }
 
 }  // namespace

@@ -67,10 +67,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] bool begin_close(closing& op) noexcept {
     const bool at_home = !enter();
     const bool may_say_goodbye = at_home && wire_.established() && this->state().can_transmit();
-    if (!this->close_halves()) {
-      if (lingering_) wire_.close_inner();
-      return false;
-    }
+    if (!this->close_halves()) return false;
     closing_ = true;
     settle_handshake(error::closed);
     if (!at_home || wire_.output_failed() || this->state().torn()) {
@@ -100,7 +97,6 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     look_at_handshake();
     if (handshake_ == nullptr) {
       op.unlink();
-      op.phase_ = operation_phase::idle;
       return false;
     }
     op.phase_ = operation_phase::waiting;
@@ -118,7 +114,6 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     this->close_halves();
     settle_handshake(error::closed);
     settle_closers();
-    limit_.disarm();
   }
   void destroy() noexcept { delete this; }
 
@@ -129,7 +124,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     executor* current = executor::current();
     if (home_ != nullptr && home_ == current) return {};
     if (current == nullptr) return error::no_executor;
-    if (gone_ || current->finishing()) return error::closed;
+    if (current->finishing()) return error::closed;
     if (home_ != nullptr) {
       COFLOW_ASSERT(false, "a flow was used on two executors");
       return error::wrong_executor;
@@ -146,11 +141,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     for (bool asked = false;; asked = true) {
       if (!wire_.decoded().empty()) {
         data = wire_.decoded().pop();
-        if (wire_.decoded().empty()) {
-          reading_now_ = true;
-          wire_.read_ahead();
-          reading_now_ = false;
-        }
+        if (wire_.decoded().empty()) look_below(&wire::read_ahead);
         return attempt::done;
       }
       if (wire_.input_ended()) {
@@ -163,9 +154,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
       }
       if (wire_.take_out_of_memory()) throw std::bad_alloc();
       if (asked) return attempt::wait;
-      reading_now_ = true;
-      wire_.want_input();
-      reading_now_ = false;
+      look_below(&wire::want_input);
     }
   }
 
@@ -208,11 +197,14 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   };
 
   void on_executor_gone() noexcept override {
-    gone_ = true;
-    closing_ = true;
     close();
-    wire_.forget_executor();
     home_ = nullptr;
+  }
+
+  void look_below(void (wire::*how)() noexcept) noexcept {
+    reading_now_ = true;
+    (wire_.*how)();
+    reading_now_ = false;
   }
 
   // The point of no return: what is taken from `op` here is sent (law X2).
@@ -252,10 +244,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   }
   void output_failed(std::error_code failure) noexcept {
     this->state().fail_write(failure);
-    if (!writing_now_) {
-      this->settle_writers();
-      if (!reading_now_ && this->state().broken()) this->call_reader();
-    }
+    if (!writing_now_) this->settle_writers();
     look_at_handshake();
     if (closing_)
       wire_.close_inner();
@@ -316,7 +305,6 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   bool shut_here_ = false;
   bool lingering_ = false;  // both halves are over, and the layer waits for the peer's end below
   bool closing_ = false;
-  bool gone_ = false;
   executor::duration close_limit_;
   wire wire_;  // last: its inner operations die first
 };

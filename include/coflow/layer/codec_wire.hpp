@@ -76,7 +76,6 @@ class codec_wire {
   /// A read wants bytes: reads below until some are decoded, on the spot as far as they are there.
   void want_input() noexcept {
     wanted_ = true;
-    input_stalled_ = false;
     reader_.poke();
   }
   /// Nothing decoded is left: reads on if the codec must be fed to work.
@@ -156,10 +155,7 @@ class codec_wire {
   /// What is still to be sent goes out, but the inner write half is not shut behind it: it is about to be closed.
   void skip_inner_shutdown() noexcept { end_begun_ = true; }
   /// Sends what is to be sent, on the spot as far as the inner flow takes it.
-  void poke_output() noexcept {
-    stalled_ = false;
-    poke(writer_);
-  }
+  void poke_output() noexcept { poke(writer_); }
 
   // ---- the end
 
@@ -171,8 +167,6 @@ class codec_wire {
   }
   [[nodiscard]] bool close_begun() const noexcept { return close_begun_; }
   [[nodiscard]] bool closed() const noexcept { return closed_; }
-  /// No more work for the executor that has gone.
-  void forget_executor() noexcept { kick_.unlink(); }
 
  private:
   class output final : public codec_output {
@@ -190,7 +184,6 @@ class codec_wire {
    private:
     void run() noexcept override {
       wire_.poke_output();
-      wire_.input_stalled_ = false;
       wire_.reader_.poke();
       wire_.shutter_.poke();
     }
@@ -217,7 +210,7 @@ class codec_wire {
   // An inner flow may have bytes for ever: the executor's other work, timers among it, must have its turn.
   [[nodiscard]] bool in_turn() noexcept {
     executor* const home = host_.executor_of_wire();
-    if (home == nullptr || executor::current() != home || home->take_turn()) return true;
+    if (home == nullptr || home->take_turn()) return true;
     if (!kick_.linked()) home->post(kick_);
     return false;
   }
@@ -265,7 +258,6 @@ class codec_wire {
     after_input();
   }
   void after_input() noexcept {
-    if (dropping_) decoded_.clear();
     if (!decoded_.empty() || out_.ended() || !host_.wants_input()) wanted_ = false;
     if (!to_send_.empty()) poke_output();
     host_.input_came();
@@ -312,7 +304,6 @@ class codec_wire {
       out_.fall_silent();
       to_send_.clear();
       answers_to_send_ = 0;
-      sealed_to_send_ = false;
       host_.output_failed(failure);
       reader_.poke();
     } else {

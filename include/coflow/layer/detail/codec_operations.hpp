@@ -20,7 +20,6 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
   codec_close_operation(codec_close_operation&& unbegun) noexcept : block_(unbegun.block_) {}
   ~codec_close_operation() {
     if (phase_ == operation_phase::waiting) block_.withdraw_closer(*this);
-    this->unlink();
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -34,10 +33,7 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
  private:
   friend Block;
 
-  void run() noexcept override {
-    phase_ = operation_phase::idle;
-    this->resume();
-  }
+  void run() noexcept override { this->resume(); }
   void on_stop() noexcept override {}
 
   Block& block_;
@@ -50,10 +46,9 @@ class [[nodiscard]] handshake_operation final : public queued_operation {
   explicit handshake_operation(Block& block) noexcept : block_(block) {}
   handshake_operation(handshake_operation&& unbegun) noexcept : block_(unbegun.block_) {}
   ~handshake_operation() {
-    if (phase_ == operation_phase::idle) return;
+    if (phase_ != operation_phase::waiting) return;
     this->end_wait();
-    if (phase_ == operation_phase::waiting) block_.withdraw_handshake(*this);
-    this->unlink();
+    block_.withdraw_handshake(*this);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -74,10 +69,7 @@ class [[nodiscard]] handshake_operation final : public queued_operation {
  private:
   friend Block;
 
-  void run() noexcept override {
-    phase_ = operation_phase::idle;
-    this->resume();
-  }
+  void run() noexcept override { this->resume(); }
   void on_stop() noexcept override {
     failure_ = canceled();
     block_.stop_handshake(*this);
