@@ -2,8 +2,11 @@
 /// Flows of the operating system.
 #pragma once
 
+#include "coflow/net/connect_error.hpp"
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/event_loop.hpp"
+#include "coflow/net/name_resolver.hpp"
+#include "coflow/net/resolver.hpp"
 #include "coflow/net/run_main.hpp"
 #include "coflow/net/tcp_connect.hpp"
 #include "coflow/net/tcp_flow.hpp"

@@ -12,27 +12,33 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "coflow/async/detail/root.hpp"
 #include "coflow/async/sleep.hpp"
 #include "coflow/async/spawn.hpp"
 #include "coflow/async/task_scope.hpp"
 #include "coflow/net/event_loop.hpp"
 #include "coflow/net/run_main.hpp"
 #include "support/catch.hpp"
+#include "support/manual_executor.hpp"
 
 namespace {
 
 using coflow::buffer;
+using coflow::connect_error;
 using coflow::connect_options;
 using coflow::endpoint;
 using coflow::event_loop;
 using coflow::keep_alive_options;
 using coflow::read_result;
+using coflow::resolved;
 using coflow::result;
 using coflow::task;
 using coflow::tcp_flow;
@@ -593,4 +599,546 @@ TEST_CASE("a reset that came before the news of the connection is an error, not 
     else
       CHECK(seen.read_failure == std::errc::connection_reset);
   }
+}
+
+// ---- by name
+
+namespace {
+
+// Gives what it was told to, and counts how often it was asked.
+class known_names {
+ public:
+  explicit known_names(std::vector<endpoint> found, int* asked = nullptr) : found_(std::move(found)), asked_(asked) {}
+  task<resolved> operator()(std::string, std::uint16_t) const {
+    if (asked_ != nullptr) ++*asked_;
+    return give(found_);
+  }
+
+ private:
+  static task<resolved> give(std::vector<endpoint> found) { co_return std::move(found); }
+
+  std::vector<endpoint> found_;
+  int* asked_;
+};
+
+// What connecting to a name came to. The attempts that were open are looked at while the flow lives.
+struct named {
+  bool ended = false;
+  connect_error failure;
+  endpoint remote;
+  int descriptors = -1;
+  event_loop::duration time{};
+};
+
+task<> connect_named(std::string host, std::uint16_t port, connect_options options, named* seen) {
+  const auto start = event_loop::clock::now();
+  result<tcp_flow, connect_error> flow = co_await coflow::tcp_connect(std::move(host), port, options);
+  seen->time = event_loop::clock::now() - start;
+  seen->descriptors = open_descriptors();
+  seen->ended = true;
+  if (flow)
+    seen->remote = flow->remote_endpoint();
+  else
+    seen->failure = flow.error();
+}
+
+// Looks after `limit` whether connecting has ended. What was due earlier has its turns first, however late they are.
+task<> notice_if_late(event_loop::duration limit, const named* seen, bool* late) {
+  const result<void> slept = co_await coflow::sleep_for(limit);
+  for (int turn = 0; turn < 20; ++turn) {
+    const result<void> let_others_run = co_await coflow::sleep_for(0s);
+    if (!let_others_run) co_return;
+  }
+  *late = slept.has_value() && !seen->ended;
+}
+
+// Connects to a name, which must have ended within `limit`.
+named connect_within(event_loop::duration limit, connect_options options) {
+  named seen;
+  bool late = false;
+  REQUIRE(finishes(connect_named("a.example", 1, options, &seen), notice_if_late(limit, &seen, &late)));
+  REQUIRE(seen.ended);
+  CHECK_FALSE(late);
+  return seen;
+}
+
+// Connects to a name that has `addresses`.
+named race(std::vector<endpoint> addresses, connect_options options = {}, event_loop::duration limit = 10s) {
+  return connect_within(limit, options.resolver(known_names(std::move(addresses))));
+}
+
+task<result<void>> hand_on(std::string host, std::uint16_t port, connect_options options) {
+  auto flow = co_await coflow::tcp_connect(std::move(host), port, options);
+  if (!flow) co_return flow.error();
+  co_return coflow::success;
+}
+
+// An awaitable that never goes on and knows of no stop request.
+class never {
+ public:
+  never() noexcept {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_resume() const noexcept {}
+};
+
+class alive {
+ public:
+  explicit alive(int* count) noexcept : count_(count) { ++*count_; }
+  alive(const alive&) = delete;
+  alive& operator=(const alive&) = delete;
+  ~alive() { --*count_; }
+
+ private:
+  int* count_;
+};
+
+task<resolved> answer_never(int* pending) {
+  const alive one(pending);
+  co_await never();
+  co_return coflow::error::truncated;
+}
+task<resolved> answer_when_stopped(int* pending) {
+  const alive one(pending);
+  const result<void> slept = co_await coflow::sleep_for(1h);
+  co_return slept.error();
+}
+
+task<resolved> answer_after(std::chrono::milliseconds time, endpoint to) {
+  const result<void> slept = co_await coflow::sleep_for(time);
+  if (!slept) co_return slept.error();
+  std::vector<endpoint> found;
+  found.push_back(to);
+  co_return std::move(found);
+}
+
+// Gives up waiting for `body`, and looks at what is left of it.
+task<std::error_code> outlast(task<resolved> body, const int* pending, int* left) {
+  coflow::detail::limited_task<resolved> answer(std::move(body), coflow::executor::current()->after(1s), "an answer");
+  const resolved given = co_await answer;
+  *left = *pending;
+  const result<void> slept = co_await coflow::sleep_for(2h);
+  slept.value();
+  co_return given.has_value() ? std::error_code() : given.error();
+}
+
+connect_options silent(int* pending, bool knows_of_stops) {
+  return connect_options().resolver([pending, knows_of_stops](const std::string&, int) {
+    return knows_of_stops ? answer_when_stopped(pending) : answer_never(pending);
+  });
+}
+
+// With so many attempts and calls of the resolver pending.
+task<> cancel_named(connect_options options, int attempts, const int* calls, int pending, named* seen) {
+  const int before = open_descriptors();
+  coflow::task_scope scope;
+  scope.spawn(connect_named("a.example", 1, options, seen)).value();
+  while (open_descriptors() != before + attempts || *calls != pending) {
+    const result<void> slept = co_await coflow::sleep_for(1ms);
+    slept.value();
+  }
+  scope.cancel();
+  const result<void> joined = co_await scope.join();
+  joined.value();
+  if (seen->descriptors != before) throw std::runtime_error("a descriptor is still open");
+}
+
+task<> destroy_named(connect_options options, int attempts, const int* calls, int pending) {
+  const int before = open_descriptors();
+  named seen;
+  {
+    coflow::task_scope scope;
+    scope.spawn(connect_named("a.example", 1, options, &seen)).value();
+    while (open_descriptors() != before + attempts || *calls != pending) {
+      const result<void> slept = co_await coflow::sleep_for(1ms);
+      slept.value();
+    }
+  }
+  if (seen.ended || open_descriptors() != before) throw std::runtime_error("something is left");
+}
+
+task<> stopped_before(connect_options options, std::string host, std::uint16_t port, named* seen) {
+  coflow::task_scope scope;
+  scope.cancel();
+  scope.spawn(connect_named(std::move(host), port, options, seen)).value();
+  const result<void> joined = co_await scope.join();
+  joined.value();
+}
+
+// A task that tells what it waits for, and outlives its loop.
+class telling final : public coflow::detail::root<void> {
+ public:
+  explicit telling(task<> body) : root(std::move(body)) {}
+  ~telling() = default;
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  [[nodiscard]] std::string waits_for() const {
+    const coflow::stop_target* target = stop_chain().target();
+    return target == nullptr ? "" : target->waits_for();
+  }
+
+ private:
+  void on_end() noexcept override { ended_ = true; }
+  bool ended_ = false;
+};
+
+// An endpoint where connecting meets only itself: a free port, bound by the attempt and nobody else.
+endpoint oneself(const endpoint& local) {
+  const raw_listener gone(1, local);
+  return gone.at();
+}
+
+}  // namespace
+
+TEST_CASE("a connection to oneself is no connection", "[tcp_connect]") {
+  for (const endpoint& local : {endpoint::loopback_v4(0), endpoint::loopback_v6(0)}) {
+    const endpoint at = oneself(local);
+    connected seen;
+    REQUIRE(finishes(connect_and_look(at, connect_options().local(at), &seen)));
+    CHECK(seen.failure == std::errc::connection_refused);
+    CHECK(seen.failure.category() == std::system_category());
+    CHECK_NOTHROW(raw_listener(1, at));  // nothing of it lingers
+
+    named by_name;
+    REQUIRE(finishes(connect_named(at.address(), at.port(), connect_options().local(at), &by_name)));
+    CHECK((by_name.failure == std::errc::connection_refused));
+    CHECK(by_name.failure.failures().size() == 1);
+  }
+}
+
+TEST_CASE("a task that waits for a connection attempt says so", "[tcp_connect]") {
+  const black_hole hole;
+  connected seen;
+  named by_name;
+  named unknown;
+  int pending = 0;
+  telling plain(connect_and_look(hole.at(), {}, &seen));
+  telling racing(connect_named(hole.at().address(), hole.at().port(), {}, &by_name));
+  telling asking(connect_named("a.example", 1, silent(&pending, true), &unknown));
+  {
+    event_loop loop;
+    plain.start(loop);
+    racing.start(loop);
+    asking.start(loop);
+    loop.turn();
+    CHECK(plain.waits_for() == "a connection attempt");
+    CHECK(racing.waits_for() == "a connection attempt");
+    CHECK(asking.waits_for() == "the answer of a resolver");
+  }
+  CHECK(plain.ended());
+  CHECK(racing.ended());
+  CHECK(asking.ended());
+  CHECK(seen.failure == coflow::error::closed);
+  CHECK((by_name.failure == coflow::error::closed));
+  CHECK((unknown.failure == coflow::error::closed));
+}
+
+TEST_CASE("a host may be an address, for which no resolver is asked", "[tcp_connect]") {
+  const raw_listener four;
+  const raw_listener six(16, endpoint::loopback_v6(0));
+  int asked = 0;
+  const auto options = connect_options().resolver(known_names({}, &asked));
+  for (const auto& [host, at] : {std::pair<std::string, const raw_listener*>("127.0.0.1", &four),
+                                 std::pair<std::string, const raw_listener*>("::1", &six),
+                                 std::pair<std::string, const raw_listener*>("[::1]", &six)}) {
+    CAPTURE(host);
+    named seen;
+    REQUIRE(finishes(connect_named(host, at->at().port(), options, &seen)));
+    CHECK_FALSE(seen.failure.code());
+    CHECK(seen.remote == at->at());
+  }
+  CHECK(asked == 0);
+}
+
+TEST_CASE("an address with a scope is no name either", "[tcp_connect]") {
+  int asked = 0;
+  named seen;
+  REQUIRE(
+      finishes(connect_named("fe80::1%lo", 1, connect_options().timeout(0s).resolver(known_names({}, &asked)), &seen)));
+  CHECK(asked == 0);
+  REQUIRE(seen.failure.failures().size() == 1);
+  CHECK(seen.failure.failures()[0].remote().to_string() == "[fe80::1%lo]:1");
+}
+
+TEST_CASE("what cannot be the name of a host is an error without a question", "[tcp_connect]") {
+  int asked = 0;
+  const auto options = connect_options().resolver(known_names({endpoint::loopback_v4(1)}, &asked));
+  for (const std::string& host : {std::string(), std::string(254, 'a'), std::string("a\0b", 3)}) {
+    named seen;
+    REQUIRE(finishes(connect_named(host, 1, options, &seen)));
+    CHECK((seen.failure == coflow::resolve_error::bad_host));
+  }
+  CHECK(asked == 0);
+}
+
+TEST_CASE("a connection is made to localhost by its name", "[tcp_connect][threads]") {
+  const raw_listener listener;
+  named seen;
+  REQUIRE(finishes(connect_named("localhost", listener.at().port(), {}, &seen)));
+  while (coflow::detail::lookups().threads() != 0) std::this_thread::yield();
+  INFO(seen.failure.message());
+  REQUIRE_FALSE(seen.failure.code());
+  CHECK(seen.remote == listener.at());
+}
+
+TEST_CASE("a name that nobody knows is an error that names it", "[tcp_connect][threads]") {
+  named seen;
+  REQUIRE(finishes(connect_named("does-not-exist.invalid", 80, {}, &seen)));
+  while (coflow::detail::lookups().threads() != 0) std::this_thread::yield();
+  CHECK(seen.failure.code().category() == coflow::resolver_category());
+  CHECK(seen.failure.message() == "cannot connect to does-not-exist.invalid:80: " + seen.failure.code().message());
+  CHECK(seen.failure.failures().empty());
+}
+
+TEST_CASE("an address that does not answer does not keep the next one waiting", "[tcp_connect]") {
+  const black_hole hole;
+  const raw_listener listener;
+  const int before = open_descriptors();
+  const named seen = race({hole.at(), listener.at()}, connect_options().attempt_delay(30ms));
+  CHECK_FALSE(seen.failure.code());
+  CHECK(seen.remote == listener.at());
+  CHECK(seen.time >= 30ms);
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("addresses get a head start of a quarter of a second each", "[tcp_connect]") {
+  const black_hole hole;
+  const black_hole other;
+  const raw_listener listener;
+  const named seen = race({hole.at(), other.at(), listener.at()});
+  CHECK(seen.remote == listener.at());
+  CHECK(seen.time >= 500ms);
+}
+
+TEST_CASE("the losers of a race are closed before it ends", "[tcp_connect]") {
+  const black_hole hole;
+  const black_hole other;
+  const raw_listener listener;
+  const named none = race({deserted()});
+  const named seen = race({hole.at(), other.at(), listener.at()}, connect_options().attempt_delay(10ms));
+  REQUIRE(seen.remote == listener.at());
+  CHECK(seen.descriptors == none.descriptors + 1);  // the flow
+}
+
+TEST_CASE("an address that refuses makes way for the next one at once", "[tcp_connect]") {
+  const raw_listener listener;
+  const named seen = race({deserted(), deserted(), deserted(), listener.at()}, connect_options().attempt_delay(2s), 1s);
+  CHECK_FALSE(seen.failure.code());
+  CHECK(seen.remote == listener.at());
+}
+
+TEST_CASE("an attempt that fails while another is under way makes way for the next one", "[tcp_connect]") {
+  const black_hole hole;
+  const raw_listener listener;
+  const named seen =
+      race({hole.at(), deserted(), deserted(), listener.at()}, connect_options().attempt_delay(600ms), 900ms);
+  CHECK(seen.remote == listener.at());
+  CHECK(seen.time >= 600ms);
+}
+
+TEST_CASE("an address that refuses late does not end the race", "[tcp_connect]") {
+  const black_hole hole;
+  const named seen = race({hole.at(), deserted()}, connect_options().attempt_delay(10ms).timeout(60ms));
+  CHECK((seen.failure == coflow::error::timed_out));
+  REQUIRE(seen.failure.failures().size() == 2);
+  CHECK(seen.failure.failures()[0].code() == coflow::error::timed_out);
+  CHECK(seen.failure.failures()[1].code() == std::errc::connection_refused);
+}
+
+TEST_CASE("addresses of both families are tried in turns, beginning with the first one's", "[tcp_connect]") {
+  const endpoint four = deserted();
+  const endpoint six = oneself(endpoint::loopback_v6(0));
+  endpoint four_more = four;
+  four_more.set_port(1);
+  endpoint six_more = six;
+  six_more.set_port(1);
+  const auto order = [](std::vector<endpoint> addresses) {
+    std::vector<endpoint> tried;
+    const named seen = race(std::move(addresses));
+    for (const coflow::connect_failure& one : seen.failure.failures()) tried.push_back(one.remote());
+    return tried;
+  };
+  CHECK(order({six, six_more, four, four_more}) == std::vector<endpoint>{six, four, six_more, four_more});
+  CHECK(order({four, four_more, six}) == std::vector<endpoint>{four, six, four_more});
+  CHECK(order({four, six, six_more}) == std::vector<endpoint>{four, six, six_more});
+  CHECK(order({four, four, six, four}) == std::vector<endpoint>{four, six});
+}
+
+TEST_CASE("if every address refuses, the error names them all", "[tcp_connect]") {
+  const endpoint first = deserted();
+  const endpoint second = oneself(endpoint::loopback_v6(0));
+  const named seen = race({first, second});
+  const std::string refused = std::error_code(ECONNREFUSED, std::system_category()).message();
+  CHECK((seen.failure == std::errc::connection_refused));
+  CHECK(seen.failure.message() == "cannot connect to a.example:1: " + first.to_string() + ": " + refused + "; " +
+                                      second.to_string() + ": " + refused);
+}
+
+TEST_CASE("a connect error is returned where an error code is expected", "[tcp_connect]") {
+  const result<void> given =
+      coflow::run(hand_on("a.example", 1, connect_options().resolver(known_names({deserted()}))));
+  CHECK(given.error() == std::errc::connection_refused);
+}
+
+TEST_CASE("a resolver that finds nothing has found no such host", "[tcp_connect]") {
+  CHECK((race({}).failure == coflow::resolve_error::no_such_host));
+}
+
+TEST_CASE("a resolver's error is the error", "[tcp_connect]") {
+  named seen;
+  const auto options = connect_options().resolver(
+      [](const std::string&, int) -> task<resolved> { co_return coflow::resolve_error::try_again; });
+  REQUIRE(finishes(connect_named("a.example", 1, options, &seen)));
+  CHECK((seen.failure == coflow::resolve_error::try_again));
+  CHECK(seen.failure.host() == "a.example");
+}
+
+TEST_CASE("what a resolver throws is thrown by connecting", "[tcp_connect]") {
+  named seen;
+  const auto at_once = connect_options().resolver(
+      [](const std::string&, int) -> task<resolved> { throw std::runtime_error("at once"); });
+  CHECK_THROWS_WITH(finishes(connect_named("a.example", 1, at_once, &seen)), "at once");
+  const auto later = connect_options().resolver([](const std::string&, int) -> task<resolved> {
+    const result<void> slept = co_await coflow::sleep_for(1ms);
+    if (slept) throw std::runtime_error("later");
+    co_return slept.error();
+  });
+  CHECK_THROWS_WITH(finishes(connect_named("a.example", 1, later, &seen)), "later");
+}
+
+TEST_CASE("the deadline ends a look-up that never does, whatever the resolver knows of stops", "[tcp_connect]") {
+  for (const bool knows : {false, true}) {
+    int pending = 0;
+    named seen;
+    REQUIRE(finishes(connect_named("a.example", 1, silent(&pending, knows).timeout(20ms), &seen)));
+    CHECK((seen.failure == coflow::error::timed_out));
+    CHECK(seen.failure.message() == "cannot connect to a.example:1: the deadline has passed");
+    CHECK(seen.time >= 20ms);
+    CHECK(pending == 0);
+  }
+}
+
+TEST_CASE("what is given up at a deadline is gone before its caller goes on", "[tcp_connect]") {
+  int pending = 0;
+  int left = -1;
+  CHECK(support::drive(outlast(answer_never(&pending), &pending, &left)) == coflow::error::timed_out);
+  CHECK(left == 0);
+  left = -1;
+  CHECK(support::drive(outlast(answer_when_stopped(&pending), &pending, &left)) == coflow::error::timed_out);
+  CHECK(left == 0);
+  CHECK_FALSE(support::drive(outlast(answer_after(500ms, endpoint()), &pending, &left)));
+}
+
+TEST_CASE("the deadline is one for the look-up and the attempts", "[tcp_connect]") {
+  const black_hole hole;
+  const auto slow = connect_options().timeout(400ms).resolver(
+      [to = hole.at()](const std::string&, int) { return answer_after(300ms, to); });
+  const named seen = connect_within(550ms, slow);
+  CHECK((seen.failure == coflow::error::timed_out));
+  CHECK(seen.time >= 400ms);
+}
+
+TEST_CASE("the deadline ends a race and tells what had failed and what had not answered", "[tcp_connect]") {
+  const black_hole hole;
+  const endpoint refusing = deserted();
+  const named seen = race({refusing, hole.at()}, connect_options().timeout(30ms));
+  CHECK((seen.failure == coflow::error::timed_out));
+  CHECK(seen.failure.message() == "cannot connect to a.example:1: " + refusing.to_string() + ": " +
+                                      std::error_code(ECONNREFUSED, std::system_category()).message() + "; " +
+                                      hole.at().to_string() + ": the deadline has passed");
+}
+
+TEST_CASE("connecting to a name is cancelled while a resolver is asked", "[tcp_connect]") {
+  for (const bool knows : {false, true}) {
+    int pending = 0;
+    named seen;
+    REQUIRE(finishes(cancel_named(silent(&pending, knows), 0, &pending, 1, &seen)));
+    CHECK((seen.failure == std::errc::operation_canceled));
+    CHECK(pending == 0);
+  }
+}
+
+TEST_CASE("connecting to a name is cancelled with any number of attempts under way", "[tcp_connect]") {
+  const black_hole hole;
+  const black_hole other;
+  const int none = 0;
+  for (int attempts = 1; attempts <= 2; ++attempts) {
+    named seen;
+    const auto options = connect_options()
+                             .attempt_delay(attempts == 1 ? 2s : 10ms)
+                             .resolver(known_names({deserted(), hole.at(), other.at()}));
+    REQUIRE(finishes(cancel_named(options, attempts, &none, 0, &seen)));
+    CHECK((seen.failure == std::errc::operation_canceled));
+    REQUIRE(seen.failure.failures().size() == 1);
+    CHECK(seen.failure.failures()[0].code() == std::errc::connection_refused);
+  }
+}
+
+TEST_CASE("connecting to a name in a task that is stopped already is cancelled", "[tcp_connect]") {
+  const raw_listener listener;
+  int asked = 0;
+  named seen;
+  REQUIRE(finishes(
+      stopped_before(connect_options().resolver(known_names({listener.at()}, &asked)), "a.example", 1, &seen)));
+  CHECK((seen.failure == std::errc::operation_canceled));
+  CHECK(asked == 0);
+  named by_address;
+  REQUIRE(finishes(stopped_before({}, "127.0.0.1", listener.at().port(), &by_address)));
+  CHECK((by_address.failure == std::errc::operation_canceled));
+}
+
+TEST_CASE("connecting to a name is destroyed in each of its waits and leaves nothing", "[tcp_connect]") {
+  const black_hole hole;
+  const black_hole other;
+  int pending = 0;
+  REQUIRE(finishes(destroy_named(silent(&pending, true), 0, &pending, 1)));
+  REQUIRE(finishes(destroy_named(silent(&pending, false), 0, &pending, 1)));
+  CHECK(pending == 0);
+  const auto options = connect_options().attempt_delay(10ms).resolver(known_names({hole.at(), other.at()}));
+  REQUIRE(finishes(destroy_named(options, 1, &pending, 0)));
+  REQUIRE(finishes(destroy_named(options, 2, &pending, 0)));
+}
+
+TEST_CASE("a loop that goes away ends a race as closed, though addresses are left", "[tcp_connect]") {
+  const black_hole hole;
+  const raw_listener listener;
+  named seen;
+  telling racing(
+      connect_named("a.example", 1, connect_options().resolver(known_names({hole.at(), listener.at()})), &seen));
+  {
+    event_loop loop;
+    racing.start(loop);
+    while (racing.waits_for() != "a connection attempt") loop.turn();
+  }
+  REQUIRE(racing.ended());
+  CHECK((seen.failure == coflow::error::closed));
+}
+
+TEST_CASE("attempts that cannot even be made fail with the system's reason", "[tcp_connect]") {
+  const raw_listener listener;
+  const named seen = race({endpoint(), endpoint::parse("192.0.2.1:1").value()},
+                          connect_options().local(endpoint::parse("192.0.2.9:0").value()));
+  CHECK(seen.failure.failures().size() == 2);
+  CHECK((seen.failure == std::errc::address_not_available));
+}
+
+TEST_CASE("there is no connecting to a name without an executor that knows descriptors", "[tcp_connect]") {
+  named seen;
+  int asked = 0;
+  {
+    bare_executor bare;
+    coflow::spawn(bare, connect_named("a.example", 1, connect_options().resolver(known_names({}, &asked)), &seen));
+    bare.turn();
+    bare.turn();
+  }
+  CHECK((seen.failure == coflow::error::no_executor));
+  CHECK(asked == 0);
+}
+
+TEST_CASE("the head start of an address is kept within what the standard allows", "[tcp_connect]") {
+  CHECK(connect_options().attempt_delay() == 250ms);
+  CHECK(connect_options().attempt_delay(70ms).attempt_delay() == 70ms);
+  CHECK(connect_options().attempt_delay(-1s).attempt_delay() == 10ms);
+  CHECK(connect_options().attempt_delay(std::chrono::nanoseconds::max()).attempt_delay() == 2s);
+  CHECK_FALSE(connect_options().resolver());
+  CHECK(connect_options().resolver(coflow::system_resolver()).resolver());
 }

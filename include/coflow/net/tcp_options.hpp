@@ -2,6 +2,7 @@
 /// Options of TCP connections and listeners.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "coflow/core/detail/shared_callback.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
+#include "coflow/net/name_resolver.hpp"
 
 namespace coflow::inline v0 {
 
@@ -38,7 +40,8 @@ class connect_options {
  public:
   connect_options() = default;
 
-  /// How long the attempt may take in all; without it, as long as the system tries (about two minutes).
+  /// How long connecting may take in all, with the look-up of a name; without it, as long as the system tries (about
+  /// two minutes for an address).
   connect_options& timeout(std::chrono::nanoseconds limit) noexcept { return timeout_ = limit, *this; }
   /// Small writes go out at once (TCP_NODELAY). On unless turned off.
   connect_options& no_delay(bool on) noexcept { return no_delay_ = on, *this; }
@@ -46,16 +49,29 @@ class connect_options {
   connect_options& keep_alive(keep_alive_options how = {}) noexcept { return keep_alive_ = how, *this; }
   /// The local address, or address and port, to connect from.
   connect_options& local(const endpoint& from) noexcept { return local_ = from, *this; }
+  /// Who finds the addresses of a name; `system_resolver` unless set. Its endpoints are tried as they are, with the
+  /// ports that it gives them.
+  connect_options& resolver(name_resolver find) noexcept { return resolver_ = std::move(find), *this; }
+  /// The head start of each address of a name before the next one is tried beside it (RFC 8305): 10 ms to 2 s, what is
+  /// beyond counts as that; 250 ms unless set.
+  connect_options& attempt_delay(std::chrono::nanoseconds time) noexcept {
+    using namespace std::chrono_literals;
+    return attempt_delay_ = std::clamp<std::chrono::nanoseconds>(time, 10ms, 2s), *this;
+  }
 
   [[nodiscard]] std::optional<std::chrono::nanoseconds> timeout() const noexcept { return timeout_; }
   [[nodiscard]] bool no_delay() const noexcept { return no_delay_; }
   [[nodiscard]] const std::optional<keep_alive_options>& keep_alive_setting() const noexcept { return keep_alive_; }
   [[nodiscard]] const std::optional<endpoint>& local() const noexcept { return local_; }
+  [[nodiscard]] const name_resolver& resolver() const noexcept { return resolver_; }
+  [[nodiscard]] std::chrono::nanoseconds attempt_delay() const noexcept { return attempt_delay_; }
 
  private:
   std::optional<std::chrono::nanoseconds> timeout_;
   std::optional<keep_alive_options> keep_alive_;
   std::optional<endpoint> local_;
+  name_resolver resolver_;
+  std::chrono::nanoseconds attempt_delay_ = std::chrono::milliseconds(250);
   bool no_delay_ = true;
 };
 
