@@ -135,6 +135,25 @@ TEST_CASE("a result converts to bool only when asked", "[result]") {
   STATIC_REQUIRE(std::is_constructible_v<bool, result<int>>);
 }
 
+// Converts to a code, and has more to say.
+class detailed_error {
+ public:
+  detailed_error() noexcept {}
+  operator std::error_code() const noexcept { return std::make_error_code(std::errc::io_error); }
+  [[nodiscard]] std::string message() const { return "all the details"; }
+};
+
+TEST_CASE("value throws what converts to a code as a system_error with its message", "[result]") {
+  const coflow::result<int, detailed_error> failed{coflow::unexpected(detailed_error())};
+  try {
+    static_cast<void>(failed.value());
+    FAIL("nothing was thrown");
+  } catch (const std::system_error& thrown) {
+    CHECK(thrown.code() == std::errc::io_error);
+    CHECK(std::string(thrown.what()).find("all the details") == 0);
+  }
+}
+
 TEST_CASE("value throws the error as a system_error", "[result]") {
   result<int> failed = error::truncated;
   try {

@@ -92,6 +92,14 @@ task<result<void>> giving_an_error() { co_return coflow::error::truncated; }
 task<result<int>> giving_a_result(int value) { co_return value; }
 task<result<int>> giving_a_system_error() { co_return coflow::from_system(ECONNREFUSED); }
 
+// An error with words of its own.
+class worded_error {
+ public:
+  worded_error() noexcept {}
+  [[nodiscard]] std::string message() const { return "in words of its own"; }
+};
+task<result<void, worded_error>> giving_a_worded_error() { co_return coflow::unexpected(worded_error()); }
+
 task<coflow::executor*> the_current_executor() { co_return coflow::executor::current(); }
 task<coflow::executor*> the_current_executor_after(coflow::executor** inner) {
   *inner = coflow::run(the_current_executor());
@@ -232,6 +240,12 @@ TEST_CASE("run_main gives one for an error and says it in one line", "[run_main]
   const main_outcome systems = run_main_of(giving_a_system_error());
   CHECK(systems.code == 1);
   CHECK(systems.said == "error: Connection refused\n");
+}
+
+TEST_CASE("run_main prints what the error itself has to say", "[run_main]") {
+  const main_outcome outcome = run_main_of(giving_a_worded_error());
+  CHECK(outcome.code == 1);
+  CHECK(outcome.said == "error: in words of its own\n");
 }
 
 TEST_CASE("run_main gives one for an exception and says it in one line", "[run_main]") {

@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <exception>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -58,6 +59,8 @@ template <class E>
 [[noreturn]] void throw_error(const E& error) {
   if constexpr (std::is_same_v<E, std::error_code>)
     throw std::system_error(error);
+  else if constexpr (std::is_convertible_v<const E&, std::error_code> && requires { std::string(error.message()); })
+    throw std::system_error(error, error.message());
   else
     throw bad_result_access<E>(error);
 }
@@ -66,7 +69,7 @@ template <class E>
 
 /// A `T` or an `E`. True when it holds the value.
 /// `*r` and `r->` need a value, `error()` needs an error (undefined otherwise, as with `std::expected`); `value()`
-/// checks and throws (`std::system_error` for error codes).
+/// checks and throws (`std::system_error` for error codes and what converts to them).
 template <class T, class E>
 class [[nodiscard]] result {
   static_assert(std::is_object_v<T> && !std::is_same_v<T, E>, "use unexpected<E> and distinct types");

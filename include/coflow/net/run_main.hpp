@@ -24,8 +24,8 @@ T run(task<T> body) {
 }
 
 /// The body of `main`: runs `body` on an event loop of its own and gives the exit code.
-/// A task of an integer gives that; one of a `result` gives 0, or 1 after printing the error as one line on stderr; so
-/// does an exception.
+/// A task of an integer gives that; one of a `result` gives 0, or 1 after printing the `message()` of its error as one
+/// line on stderr; so does an exception.
 template <class T>
 [[nodiscard]] int run_main(task<T> body) noexcept {
   try {
@@ -37,7 +37,7 @@ template <class T>
     } else {
       const T outcome = run(std::move(body));
       if (outcome.has_value()) return 0;
-      const std::error_code failure = outcome.error();
+      const auto failure = outcome.error();
       std::fprintf(stderr, "error: %s\n", failure.message().c_str());
       return 1;
     }
