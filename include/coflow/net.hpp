@@ -4,6 +4,7 @@
 
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/event_loop.hpp"
+#include "coflow/net/reactor.hpp"
 #include "coflow/net/run_main.hpp"
 #include "coflow/net/tcp_connect.hpp"
 #include "coflow/net/tcp_flow.hpp"
