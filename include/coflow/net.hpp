@@ -8,6 +8,7 @@
 #include "coflow/net/name_resolver.hpp"
 #include "coflow/net/resolver.hpp"
 #include "coflow/net/listener.hpp"
+#include "coflow/net/reactor.hpp"
 #include "coflow/net/run_main.hpp"
 #include "coflow/net/serve.hpp"
 #include "coflow/net/serve_on_all_cores.hpp"

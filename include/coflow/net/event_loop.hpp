@@ -2,30 +2,44 @@
 /// The executor that sockets need: a ready queue, timers, and readiness from the operating system.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <climits>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "coflow/core/error.hpp"
 #include "coflow/net/detail/epoll_reactor.hpp"
 #include "coflow/net/detail/io_executor.hpp"
-#include "coflow/net/detail/system.hpp"
+#include "coflow/net/detail/platform.hpp"
+#include "coflow/net/detail/poll_reactor.hpp"
+#include "coflow/net/reactor.hpp"
 
 namespace coflow::inline v0 {
 
 /// One event loop per thread; flows belong to a loop, and nothing in it takes a lock. Work comes in from other threads
 /// through `post`. Destroying a loop completes everything that waits on it with `error::closed` (law O4).
+///
+/// No timer runs early. Deadlines less than 10 ms ahead are waited for to the microsecond where the system can do that
+/// (epoll: Linux 5.11; poll: any Linux), others to the millisecond.
 class event_loop final : public detail::io_executor {
  public:
-  /// Throws std::system_error if the system refuses the two descriptors that a loop needs.
-  event_loop() : event_loop(make_reactor()) {}
-  ~event_loop() {
-    finish();
-    detail::sys::close(wake_.fd());
+  /// A loop on `default_reactor`.
+  /// Throws std::system_error if the system refuses the descriptors that a loop needs (two at most), std::bad_alloc.
+  event_loop() : event_loop(default_reactor) {}
+
+  /// A loop on the reactor of your choice. Throws what the other constructor does, and std::system_error with
+  /// `function_not_supported` for a reactor that is not available.
+  explicit event_loop(reactor which) : io_executor(make_source(which)), which_(which) {
+    if (const std::error_code refused = attach(wake_, detail::interest::read)) {
+      finish();
+      throw std::system_error(refused, "cannot make an event loop");
+    }
   }
+  ~event_loop() { finish(); }
+
+  /// The reactor that this loop was made with.
+  [[nodiscard]] reactor reactor_kind() const noexcept { return which_; }
 
   [[nodiscard]] time_point now() const noexcept override { return clock::now(); }
 
@@ -48,7 +62,7 @@ class event_loop final : public detail::io_executor {
   /// Makes `run` return soon. From any thread, and safe in a signal handler.
   void stop() noexcept {
     stopped_.store(true, std::memory_order_release);
-    detail::sys::signal_wake(wake_.fd());
+    wake_.signal();
   }
   /// True if `stop` was called since this was last asked: for loops of one's own around `turn`.
   [[nodiscard]] bool take_stop_request() noexcept {
@@ -56,50 +70,57 @@ class event_loop final : public detail::io_executor {
   }
 
  private:
-  explicit event_loop(std::unique_ptr<detail::reactor> r) : io_executor(std::move(r)), wake_(open_wake()) {
-    if (const std::error_code refused = attach(wake_)) {
-      detail::sys::close(wake_.fd());
-      finish();
-      throw std::system_error(refused, "cannot make an event loop");
-    }
-  }
-
-  // The descriptor through which other threads end a wait.
+  // The descriptors through which other threads end a wait. It never counts as readable: each report is one.
   class wake_up final : public detail::descriptor {
    public:
-    explicit wake_up(int fd) noexcept : descriptor(fd) {}
-    [[nodiscard]] int fd() const noexcept { return fd_; }
-    void on_ready(unsigned what) noexcept override {
-      if ((what & detail::readable) != 0) detail::sys::clear_wake(fd_);
+    wake_up() : wake_up(open()) {}
+    ~wake_up() { detail::sys::close_wake(ends_); }
+    void signal() const noexcept { detail::sys::signal_wake(ends_); }
+
+   private:
+    explicit wake_up(const detail::sys::pipe_ends& ends) noexcept : descriptor(ends.read), ends_(ends) {
+      readable_ = false;
     }
+    static detail::sys::pipe_ends open() {
+      detail::sys::pipe_ends ends;
+      if (const int status = detail::sys::make_wake(ends); status < 0) refuse(status);
+      return ends;
+    }
+    void on_ready(unsigned) noexcept override { detail::sys::clear_wake(ends_); }
     void on_loop_gone() noexcept override {}
+
+    detail::sys::pipe_ends ends_;
   };
 
-  static std::unique_ptr<detail::reactor> make_reactor() {
+  [[noreturn]] static void refuse(int status) {
+    throw std::system_error(from_system(-status), "cannot make an event loop");
+  }
+  static std::unique_ptr<detail::readiness_source> make_source(reactor which) {
+    if (which == reactor::poll) return std::make_unique<detail::poll_reactor>();
+#if COFLOW_LINUX
     auto made = std::make_unique<detail::epoll_reactor>();
-    if (made->status() < 0) throw std::system_error(from_system(-made->status()), "cannot make an event loop");
+    if (made->status() < 0) refuse(made->status());
     return made;
-  }
-  static int open_wake() {
-    const int fd = detail::sys::wake_descriptor();
-    if (fd < 0) throw std::system_error(from_system(-fd), "cannot make an event loop");
-    return fd;
+#else
+    throw std::system_error(std::make_error_code(std::errc::function_not_supported),
+                            "this build has no epoll: make the event loop with reactor::poll, or without an argument");
+#endif
   }
 
-  void wake() noexcept override { detail::sys::signal_wake(wake_.fd()); }
+  void wake() noexcept override { wake_.signal(); }
 
-  // How long the next wait may take, in milliseconds; rounded up, so that no timer finds its deadline still ahead.
-  [[nodiscard]] int patience() const noexcept {
-    if (has_ready() || stopped_.load(std::memory_order_relaxed)) return 0;
+  // How long the next wait may take; negative is for ever.
+  [[nodiscard]] std::chrono::nanoseconds patience() const noexcept {
+    if (has_ready() || stopped_.load(std::memory_order_relaxed)) return std::chrono::nanoseconds(0);
     const auto deadline = next_deadline();
-    if (!deadline) return -1;
+    if (!deadline) return std::chrono::nanoseconds(-1);
     const time_point present = now();
-    if (*deadline <= present) return 0;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - present).count();
-    return static_cast<int>(std::clamp<decltype(left)>(left, 0, INT_MAX));
+    if (*deadline <= present) return std::chrono::nanoseconds(0);
+    return std::chrono::ceil<std::chrono::nanoseconds>(*deadline - present);
   }
 
   wake_up wake_;
+  reactor which_;
   std::atomic<bool> stopped_{false};
 };
 

@@ -2,6 +2,7 @@
 /// An executor that also knows descriptors.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -43,8 +44,11 @@ class io_executor : public executor {
     return running == nullptr ? nullptr : static_cast<io_executor*>(running->extension());
   }
 
-  /// Binds `d` to this loop and watches it from now on.
-  [[nodiscard]] std::error_code attach(descriptor& d) noexcept {
+  /// Binds `d` to this loop and watches it from now on, for reading, writing, or both; what is ready already is
+  /// reported in the next turn. Errors: `error::closed` while the loop goes away, not_enough_memory, and what the
+  /// system says, unchanged: operation_not_permitted (EPERM) is epoll's word for a file that never makes anybody wait,
+  /// so that its owner may go on without the loop (poll watches such a file and reports it as ready once).
+  [[nodiscard]] std::error_code attach(descriptor& d, interest what = interest::both) noexcept {
     if (finishing()) return error::closed;
     const auto index = static_cast<std::size_t>(d.fd_);
     if (index >= slots_.size()) {
@@ -56,24 +60,35 @@ class io_executor : public executor {
     }
     slot& mine = slots_[index];
 
-    if (const int status = reactor_->add(d.fd_, token(d.fd_, mine.generation), d); status < 0)
+    if (const int status = source_->add(d.fd_, token(d.fd_, mine.generation), d, what); status < 0)
       return from_system(-status);
     mine.watched = &d;
     d.loop_ = this;
+    d.interest_ = what;
+    return {};
+  }
+  /// Watches `d`, which is attached here, for something else; what is ready for that already is reported in the next
+  /// turn. For a descriptor that reports a readiness too often while nobody waits for it: a unix socket is writable
+  /// anew whenever its peer has read. One system call with epoll, none with poll or if nothing changes. Error: what the
+  /// system says; then all is as before.
+  [[nodiscard]] std::error_code change_interest(descriptor& d, interest what) noexcept {
+    if (d.interest_ == what) return {};
+    const slot& mine = slots_[static_cast<std::size_t>(d.fd_)];
+    if (const int status = source_->change(d.fd_, token(d.fd_, mine.generation), what); status < 0)
+      return from_system(-status);
+    d.interest_ = what;
     return {};
   }
 
   /// The descriptor is about to be closed: nothing that is still reported for it reaches anybody.
   void forget(descriptor& d) noexcept {
-    slot& mine = slots_[static_cast<std::size_t>(d.fd_)];
-    mine.watched = nullptr;
-    ++mine.generation;
-    while (!hungry_.empty()) hungry_.pop_front().on_descriptor_freed();
+    source_->forget(d.fd_);
+    release(d);
   }
   /// The descriptor goes on living elsewhere.
   void detach(descriptor& d) noexcept {
-    forget(d);
-    reactor_->remove(d.fd_);
+    source_->remove(d.fd_);
+    release(d);
   }
 
   void add_hungry(descriptor_hunger& who) noexcept { hungry_.push_back(who); }
@@ -101,15 +116,16 @@ class io_executor : public executor {
   }
 
  protected:
-  explicit io_executor(std::unique_ptr<reactor> r) noexcept
-      : executor(static_cast<io_executor*>(this)), reactor_(std::move(r)) {
+  explicit io_executor(std::unique_ptr<readiness_source> source) noexcept
+      : executor(static_cast<io_executor*>(this)), source_(std::move(source)) {
     add_dependent(farewell_);
   }
   ~io_executor() = default;
 
-  /// Waits for readiness up to `milliseconds` and runs what became ready. Gives minus an errno value if it cannot wait.
-  int poll_descriptors(int milliseconds) noexcept {
-    const int count = reactor_->wait(events_, milliseconds);
+  /// Waits for readiness up to `timeout` (negative: for ever) and runs what became ready. Gives minus an errno value if
+  /// it cannot wait.
+  int poll_descriptors(std::chrono::nanoseconds timeout) noexcept {
+    const int count = source_->wait(events_, timeout);
     for (int i = 0; i < count; ++i) {
       const ready_event event = events_[i];
       const slot& found = slots_[static_cast<std::uint32_t>(event.token)];
@@ -139,6 +155,12 @@ class io_executor : public executor {
     io_executor& loop_;
   };
 
+  void release(const descriptor& d) noexcept {
+    slot& mine = slots_[static_cast<std::size_t>(d.fd_)];
+    mine.watched = nullptr;
+    ++mine.generation;
+    while (!hungry_.empty()) hungry_.pop_front().on_descriptor_freed();
+  }
   [[gnu::noinline, gnu::cold]] void make_space() {
     scratch_ = buffer::allocate(read_size);
     space_ = scratch_.writable().data();
@@ -147,7 +169,7 @@ class io_executor : public executor {
     return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
   }
 
-  std::unique_ptr<reactor> reactor_;
+  std::unique_ptr<readiness_source> source_;
   std::vector<slot> slots_;
   buffer scratch_;
   std::byte* space_ = nullptr;  // the bytes of scratch_

@@ -1,17 +1,14 @@
 /// \file
-/// The only file that calls the operating system. Every function gives a non-negative value, or minus the errno value.
+/// The calls of the operating system that every POSIX system has; with platform.hpp, the only files that make any.
+/// Every function gives a non-negative value, or minus the errno value.
 ///
-/// Descriptors are made non-blocking and close-on-exec. SIGPIPE cannot come from here (law W10): sending is always done
-/// with MSG_NOSIGNAL.
+/// Descriptors are made non-blocking and close-on-exec. SIGPIPE cannot come from here (law W10).
 #pragma once
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,27 +19,11 @@
 #include <cstring>
 #include <span>
 
+#include "coflow/net/detail/platform.hpp"
 #include "coflow/net/detail/socket_address.hpp"
 
 namespace coflow::inline v0 {
 namespace detail::sys {
-
-template <class T>
-[[nodiscard]] T checked(T returned) noexcept {
-  return returned < 0 ? static_cast<T>(-errno) : returned;
-}
-
-/// What `call()` gives when no signal interrupts it, or minus the errno value.
-template <class Call>
-[[nodiscard]] auto uninterrupted(Call call) noexcept {
-  for (;;) {
-    const auto returned = call();
-    if (returned >= 0) [[likely]]
-      return returned;
-    const auto failure = errno;
-    if (failure != EINTR) return static_cast<decltype(call())>(-failure);
-  }
-}
 
 /// A socket_address in the kernel's form.
 class kernel_address {
@@ -95,14 +76,14 @@ class kernel_address {
 
 [[nodiscard]] inline int tcp_socket(address_family family) noexcept {
   const int domain = family == address_family::ipv6 ? AF_INET6 : AF_INET;
-  return checked(::socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  return make_socket(domain, SOCK_STREAM, IPPROTO_TCP);
 }
 [[nodiscard]] inline int bind(int fd, const kernel_address& local) noexcept {
   return checked(::bind(fd, local.data(), local.size()));
 }
 [[nodiscard]] inline int listen(int fd, int backlog) noexcept { return checked(::listen(fd, backlog)); }
 [[nodiscard]] inline int accept(int fd, kernel_address& peer) noexcept {
-  return uninterrupted([fd, &peer] { return ::accept4(fd, peer.data(), peer.room(), SOCK_NONBLOCK | SOCK_CLOEXEC); });
+  return accept_on(fd, peer.data(), [&peer] { return peer.room(); });
 }
 [[nodiscard]] inline int connect(int fd, const kernel_address& peer) noexcept {
   return checked(::connect(fd, peer.data(), peer.size()));
@@ -124,63 +105,25 @@ class kernel_address {
   socklen_t size = sizeof value;
   return checked(::getsockopt(fd, level, name, &value, &size));
 }
-[[nodiscard]] inline int set_non_blocking(int fd) noexcept {
-  const int flags = checked(::fcntl(fd, F_GETFL));
-  if (flags < 0 || (flags & O_NONBLOCK) != 0) return flags < 0 ? flags : 0;
-  return checked(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
-}
 
 [[nodiscard]] inline std::ptrdiff_t receive(int fd, void* to, std::size_t room) noexcept {
   return checked(::recv(fd, to, room, 0));
 }
-/// Throws away what a TCP socket has received (tcp(7), MSG_TRUNC); gives how many bytes, 0 at the end of the stream.
-[[nodiscard]] inline std::ptrdiff_t discard(int fd) noexcept {
-  return uninterrupted([=] { return ::recv(fd, nullptr, std::size_t{1} << 30, MSG_TRUNC); });
-}
 [[nodiscard]] inline std::ptrdiff_t send(int fd, const void* from, std::size_t size) noexcept {
-  return checked(::send(fd, from, size, MSG_NOSIGNAL));
+  return send_quietly([=] { return checked(::send(fd, from, size, no_signal)); });
 }
 [[nodiscard]] inline std::ptrdiff_t send(int fd, std::span<iovec> pieces) noexcept {
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
-  return uninterrupted([fd, &message] { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
+  return send_quietly(
+      [fd, &message] { return uninterrupted([fd, &message] { return ::sendmsg(fd, &message, no_signal); }); });
 }
 inline void end_sending(int fd) noexcept { static_cast<void>(::shutdown(fd, SHUT_WR)); }
-/// The descriptor is gone whatever close says (close(2)): it is never retried.
-inline void close(int fd) noexcept { static_cast<void>(::close(fd)); }
 /// Makes the close that follows send a reset instead of a clean end.
 inline void reset_on_close(int fd) noexcept {
   const linger now{1, 0};
   static_cast<void>(set_option(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
-}
-
-[[nodiscard]] inline int epoll_create() noexcept { return checked(::epoll_create1(EPOLL_CLOEXEC)); }
-[[nodiscard]] inline int epoll_add(int epoll, int fd, std::uint32_t events, std::uint64_t token) noexcept {
-  epoll_event event{};
-  event.events = events;
-  event.data.u64 = token;
-  return checked(::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
-}
-inline void epoll_remove(int epoll, int fd) noexcept {
-  static_cast<void>(::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr));
-}
-/// `events` has room for `count` objects of the layout of epoll_event.
-[[nodiscard]] inline int epoll_wait(int epoll, void* events, std::size_t count, int milliseconds) noexcept {
-  return checked(::epoll_wait(epoll, static_cast<epoll_event*>(events), static_cast<int>(count), milliseconds));
-}
-
-[[nodiscard]] inline int wake_descriptor() noexcept { return checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
-/// Safe in a signal handler.
-inline void signal_wake(int fd) noexcept {
-  const int saved = errno;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
-  errno = saved;
-}
-inline void clear_wake(int fd) noexcept {
-  std::uint64_t count;
-  [[maybe_unused]] const auto taken = ::read(fd, &count, sizeof count);
 }
 
 }  // namespace detail::sys
