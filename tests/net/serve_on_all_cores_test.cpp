@@ -142,6 +142,7 @@ TEST_CASE("several loops share one address and serve it until the switch is thro
   std::optional<running_server> server;
   SECTION("plain") { server.emplace(make, options, cores); }
   SECTION("watched") { server.emplace(make, options.idle_timeout(60s), cores); }
+  SECTION("by poll") { server.emplace(make, options, cores_options(cores).reactor(coflow::reactor::poll)); }
   const endpoint at = server->address();
   CHECK(at.port() != 0);
   CHECK(coflow::run(ask_often(at, 100, &good)).has_value());
@@ -329,6 +330,22 @@ TEST_CASE("a thread that cannot be started ends the others with its error", "[se
 }
 
 // ---- options
+
+TEST_CASE("every loop has the reactor that was asked for", "[serve_on_all_cores]") {
+  for (const coflow::reactor which : {coflow::reactor::poll, coflow::default_reactor}) {
+    stop_switch stop;
+    int right = 0;
+    const auto make = [&](unsigned) {
+      const auto* loop = dynamic_cast<coflow::event_loop*>(coflow::executor::current());
+      if (loop != nullptr && loop->reactor_kind() == which) ++right;
+      stop.request();
+      return echo_anything;
+    };
+    const auto cores = cores_options().threads(1).stopped_by(stop).reactor(which);
+    CHECK(serve_on_all_cores(endpoint::loopback_v4(0), make, serve_options(), cores).has_value());
+    CHECK(right == 1);
+  }
+}
 
 TEST_CASE("without a word there are as many threads as cores, and at least one", "[serve_on_all_cores]") {
   const cores_options plain;

@@ -22,6 +22,7 @@
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/event_loop.hpp"
 #include "coflow/net/listener.hpp"
+#include "coflow/net/reactor.hpp"
 #include "coflow/net/serve.hpp"
 #include "coflow/net/serve_options.hpp"
 #include "coflow/net/server_stop.hpp"
@@ -43,6 +44,8 @@ class cores_options {
   cores_options& stopped_by(stop_switch& stop) noexcept { return stopped_by_ = &stop, *this; }
   /// How the address is listened on; `reuse_port` is turned on where there are several loops.
   cores_options& listening(listener_options how) noexcept { return listening_ = std::move(how), *this; }
+  /// How the loops learn that descriptors are ready.
+  cores_options& reactor(coflow::reactor which) noexcept { return reactor_ = which, *this; }
   /// Called once on the calling thread with the address and the port that was chosen, when all loops listen on it.
   template <class F>
     requires std::invocable<F&, const endpoint&>
@@ -54,6 +57,7 @@ class cores_options {
   [[nodiscard]] unsigned threads() const noexcept { return threads_ != 0 ? threads_ : detail::sys::available_cores(); }
   [[nodiscard]] stop_switch* stopped_by() const noexcept { return stopped_by_; }
   [[nodiscard]] const listener_options& listening() const noexcept { return listening_; }
+  [[nodiscard]] coflow::reactor reactor() const noexcept { return reactor_; }
   [[nodiscard]] const detail::shared_callback<const endpoint&>& on_listening() const noexcept { return on_listening_; }
 
  private:
@@ -61,6 +65,7 @@ class cores_options {
   listener_options listening_;
   stop_switch* stopped_by_ = nullptr;
   unsigned threads_ = 0;
+  coflow::reactor reactor_ = default_reactor;
 };
 
 /// True for listeners of which several may listen on one address, so that the kernel spreads the connections over them
@@ -76,7 +81,8 @@ namespace detail {
 template <class L, class MakeHandler, bool Watched>
 class alignas(128) serving_core {
  public:
-  serving_core(L listener, unsigned index) : listener_(std::move(listener)), index_(index) {}
+  serving_core(L listener, unsigned index, reactor which)
+      : loop_(which), listener_(std::move(listener)), index_(index) {}
   serving_core(const serving_core&) = delete;
   serving_core& operator=(const serving_core&) = delete;
   ~serving_core() = default;
@@ -172,17 +178,18 @@ using made_listener_t = typename std::remove_cvref_t<std::invoke_result_t<MakeLi
 
 template <class MakeListener, class MakeHandler, bool Watched, class OnListening>
 result<void> serve_on_cores(MakeListener& make_listener, const MakeHandler& make_handler,
-                            const basic_serve_options<Watched>& options, stop_switch* stopped_by, unsigned count,
+                            const basic_serve_options<Watched>& options, const cores_options& cores,
                             OnListening on_listening) {
   using core = serving_core<made_listener_t<MakeListener>, MakeHandler, Watched>;
-  typename core::shared all{make_handler, options, stopped_by, {}};
+  const unsigned count = cores.threads();
+  typename core::shared all{make_handler, options, cores.stopped_by(), {}};
   std::vector<std::unique_ptr<core>> loops;
   while (loops.size() < count) {
     const auto index = static_cast<unsigned>(loops.size());
     auto listener = make_listener(index);
     if (!listener) return listener.error();
     try {
-      loops.push_back(std::make_unique<core>(std::move(*listener), index));
+      loops.push_back(std::make_unique<core>(std::move(*listener), index, cores.reactor()));
     } catch (const std::system_error& no_loop) {
       return no_loop.code();
     }
@@ -241,7 +248,7 @@ result<void> serve_on_all_cores(MakeListener make_listener, MakeHandler make_han
       "coflow::can_share_address if they can");
   static_assert(std::invocable<const MakeHandler&, unsigned>,
                 "the second argument makes a core's handler: make_handler(unsigned core)");
-  return detail::serve_on_cores(make_listener, make_handler, options, cores.stopped_by(), cores.threads(), [] {});
+  return detail::serve_on_cores(make_listener, make_handler, options, cores, [] {});
 }
 
 /// The same for TCP: each core listens on `address`. Port 0 lets the system choose one, which all share; see
@@ -252,10 +259,9 @@ result<void> serve_on_all_cores(const endpoint& address, MakeHandler make_handle
   static_assert(std::invocable<const MakeHandler&, unsigned>,
                 "the second argument makes a core's handler: make_handler(unsigned core)");
   listener_options how = cores.listening();
-  const unsigned count = cores.threads();
-  if (count > 1) how.reuse_port(true);
+  if (cores.threads() > 1) how.reuse_port(true);
   detail::shared_address bind(address, std::move(how));
-  return detail::serve_on_cores(bind, make_handler, options, cores.stopped_by(), count, [&] {
+  return detail::serve_on_cores(bind, make_handler, options, cores, [&] {
     if (cores.on_listening()) cores.on_listening()(bind.address());
   });
 }
