@@ -1,25 +1,22 @@
-// echo_server --port P [--host H] [--mode echo|sink] [--threads N]
+// echo_server --port P [--host H] | --unix PATH   [--mode echo|sink] [--threads N] [--reactor epoll|poll]
 // Sends back what it is sent, or throws it away; N event loops share the port. SIGINT and SIGTERM end it.
-#include <algorithm>
 #include <charconv>
 #include <coflow/coflow.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
 
 namespace {
 
 struct settings {
   std::string host = "127.0.0.1";
+  std::string path;
   std::uint16_t port = 0;
   bool sink = false;
   unsigned threads = 1;
+  coflow::reactor reactor = coflow::default_reactor;
 };
 
 template <coflow::Flow F>
@@ -34,26 +31,64 @@ coflow::task<coflow::result<void>> session(F flow, bool sink) {
   }
 }
 
-coflow::task<coflow::result<void>> serve(coflow::tcp_listener listener, bool sink) {
-  coflow::task_scope clients(coflow::on_failure::isolate);  // a client that fails concerns nobody else
-  for (;;) {
-    auto client = co_await listener.accept();
-    if (!client) co_return client.error();
-    auto started = clients.spawn(session(std::move(*client), sink));
-    if (!started) co_return started;
-  }
+// A client that fails concerns nobody else, and a signal ends the sessions at once.
+coflow::serve_options server_options() { return coflow::serve_options().grace(std::chrono::seconds(0)); }
+
+coflow::stop_switch stop;
+extern "C" void on_signal(int) { stop.request(); }
+
+void announce(const std::string& where) {
+  std::printf("listening on %s\n", where.c_str());
+  std::fflush(stdout);
 }
-
-// What the signal handler may touch: complete before the handler is installed, and never changed afterwards.
-std::vector<std::unique_ptr<coflow::event_loop>> loops;
-
-extern "C" void on_signal(int) {
-  for (const auto& loop : loops) loop->stop();
-}
-
 int fail(const std::string& what, std::error_code why) {
   std::fprintf(stderr, "echo_server: %s: %s\n", what.c_str(), why.message().c_str());
   return 1;
+}
+
+int serve_port(const settings& wanted) {
+  const auto address = coflow::endpoint::parse(wanted.host, wanted.port);
+  if (!address) return fail("--host " + wanted.host, address.error());
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  const auto make_handler = [sink = wanted.sink](unsigned) {
+    return [sink](coflow::tcp_flow flow) { return session(std::move(flow), sink); };
+  };
+  const auto cores = coflow::cores_options()
+                         .threads(wanted.threads)
+                         .stopped_by(stop)
+                         .reactor(wanted.reactor)
+                         .on_listening([](const coflow::endpoint& at) { announce(at.to_string()); });
+  const auto ended = coflow::serve_on_all_cores(*address, make_handler, server_options(), cores);
+  return ended ? 0 : fail("cannot serve on " + address->to_string(), ended.error());
+}
+
+// Stops the server when a signal comes.
+coflow::task<> wait_for_signal(coflow::server_stop* stops) {
+  coflow::signal_watch signals{SIGINT, SIGTERM};
+  const auto came = co_await signals.next();
+  if (came) stops->request();
+}
+
+coflow::task<coflow::result<void>> serve_on(coflow::unix_listener listener, bool sink) {
+  coflow::server_stop stops;
+  coflow::task_scope scope;
+  const auto waiting = scope.spawn(wait_for_signal(&stops));
+  if (!waiting) co_return waiting;
+  const auto handler = [sink](coflow::unix_flow flow) { return session(std::move(flow), sink); };
+  const auto ended = co_await coflow::serve(std::move(listener), handler, server_options().stopped_by(stops));
+  co_return ended;
+}
+
+int serve_path(const settings& wanted) {
+  const auto address = coflow::unix_address::path(wanted.path);
+  if (!address) return fail("--unix " + wanted.path, address.error());
+  auto listener = coflow::unix_listener::bind(*address, coflow::unix_listener_options().replace_stale(true));
+  if (!listener) return fail("cannot listen on " + wanted.path, listener.error());
+  announce(address->to_string());
+  coflow::event_loop loop(wanted.reactor);
+  const auto ended = coflow::run(loop, serve_on(std::move(*listener), wanted.sink));
+  return ended ? 0 : fail("cannot serve on " + wanted.path, ended.error());
 }
 
 template <class T>
@@ -62,61 +97,31 @@ bool read_number(std::string_view text, T& number) {
   return wrong == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+bool read_setting(std::string_view name, std::string_view value, settings& found, bool& has_port) {
+  if (name == "--port") return has_port = read_number(value, found.port);
+  if (name == "--host") return found.host = value, true;
+  if (name == "--unix") return found.path = value, !value.empty();
+  if (name == "--mode") return found.sink = value == "sink", value == "sink" || value == "echo";
+  if (name == "--threads") return read_number(value, found.threads) && found.threads >= 1 && found.threads <= 1024;
+  if (name != "--reactor") return false;
+  found.reactor = value == "poll" ? coflow::reactor::poll : coflow::reactor::epoll;
+  return value == "poll" || value == "epoll";
+}
+
 std::optional<settings> read_arguments(int count, char** words) {
   settings found;
   bool has_port = false;
   for (int i = 1; i < count; i += 2) {
-    const std::string_view name = words[i];
-    const std::string_view value = i + 1 < count ? words[i + 1] : "";
-    bool good = i + 1 < count;
-    if (name == "--port")
-      good = has_port = good && read_number(value, found.port);
-    else if (name == "--host")
-      found.host = value;
-    else if (name == "--mode")
-      good = good && (value == "echo" || value == "sink"), found.sink = value == "sink";
-    else if (name == "--threads")
-      good = good && read_number(value, found.threads) && found.threads >= 1 && found.threads <= 1024;
-    else
-      good = false;
-    if (!good) {
-      std::fprintf(stderr, "echo_server: bad or incomplete argument: %s %s\n", words[i], std::string(value).c_str());
-      return std::nullopt;
-    }
+    const char* value = i + 1 < count ? words[i + 1] : "";
+    if (i + 1 < count && read_setting(words[i], value, found, has_port)) continue;
+    std::fprintf(stderr, "echo_server: bad or incomplete argument: %s %s\n", words[i], value);
+    return std::nullopt;
   }
-  if (!has_port) std::fprintf(stderr, "echo_server: --port is missing\n");
-  return has_port ? std::optional(found) : std::nullopt;
-}
-
-int run_server(const settings& wanted) {
-  auto address = coflow::endpoint::parse(wanted.host, wanted.port);
-  if (!address) return fail("--host " + wanted.host, address.error());
-  std::vector<coflow::tcp_listener> listeners;
-  while (listeners.size() < wanted.threads) {
-    auto listener = coflow::tcp_listener::bind(*address, coflow::listener_options().reuse_port(wanted.threads > 1));
-    if (!listener) return fail("cannot listen on " + address->to_string(), listener.error());
-    address->set_port(listener->local_endpoint().port());  // the others share the port that the first was given
-    listeners.push_back(std::move(*listener));
+  if (has_port != found.path.empty()) {
+    std::fprintf(stderr, "echo_server: --port or --unix is needed, one of them\n");
+    return std::nullopt;
   }
-  for (unsigned i = 0; i < wanted.threads; ++i) loops.push_back(std::make_unique<coflow::event_loop>());
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  std::printf("listening on %s\n", address->to_string().c_str());
-  std::fflush(stdout);
-
-  std::vector<std::error_code> outcomes(wanted.threads);
-  const auto work = [&](unsigned i) {
-    outcomes[i] = coflow::run(*loops[i], serve(std::move(listeners[i]), wanted.sink)).error();
-  };
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < wanted.threads; ++i) others.emplace_back(work, i);
-  work(0);
-  for (std::thread& other : others) other.join();
-
-  const auto bad = std::find_if(outcomes.begin(), outcomes.end(), [](std::error_code outcome) {
-    return outcome && outcome != std::errc::operation_canceled;  // cancelled: a signal has ended it
-  });
-  return bad == outcomes.end() ? 0 : fail("cannot accept on " + address->to_string(), *bad);
+  return found;
 }
 
 }  // namespace
@@ -124,11 +129,13 @@ int run_server(const settings& wanted) {
 int main(int count, char** words) {
   const std::optional<settings> wanted = read_arguments(count, words);
   if (!wanted) {
-    std::fprintf(stderr, "usage: echo_server --port P [--host H] [--mode echo|sink] [--threads N]\n");
+    std::fprintf(stderr,
+                 "usage: echo_server --port P [--host H] | --unix PATH"
+                 "   [--mode echo|sink] [--threads N] [--reactor epoll|poll]\n");
     return 2;
   }
   try {
-    return run_server(*wanted);
+    return wanted->path.empty() ? serve_port(*wanted) : serve_path(*wanted);
   } catch (const std::exception& thrown) {
     std::fprintf(stderr, "echo_server: %s\n", thrown.what());
     return 1;
