@@ -1,0 +1,166 @@
+// netcat [-v] HOST PORT        connects, or
+// netcat [-v] -l [HOST] PORT   waits for one connection;
+// sends standard input to the other side, and what comes from there to standard output, until both have ended. The end
+// of standard input ends the sending direction alone, as nc -N does; -N itself is taken and changes nothing. With -v it
+// says on standard error where it listens and with whom it talks.
+#include <charconv>
+#include <coflow/coflow.hpp>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+struct settings {
+  std::string host;
+  std::uint16_t port = 0;
+  bool listens = false;
+  bool talks = false;
+};
+
+// What ends the program: the first thing that goes wrong, or a signal.
+struct outcome {
+  int exit_code = 0;
+
+  void fail(const std::string& what, std::error_code why) {
+    if (exit_code != 0 || why == std::errc::operation_canceled) return;
+    std::fprintf(stderr, "netcat: %s: %s\n", what.c_str(), why.message().c_str());
+    exit_code = 1;
+  }
+};
+
+using coflow::result;
+using coflow::task;
+
+task<result<void>> send(coflow::fd_flow* input, coflow::tcp_flow* connection, outcome* end) {
+  for (;;) {
+    auto chunk = co_await input->read();
+    if (chunk.eof()) break;
+    if (!chunk) {
+      end->fail("cannot read standard input", chunk.error());
+      co_return chunk.error();
+    }
+    auto sent = co_await connection->write(std::move(*chunk));
+    if (!sent) {
+      end->fail("cannot send", sent.error());
+      co_return coflow::success;  // what the other side has still to say is worth hearing
+    }
+  }
+  co_await connection->shutdown(coflow::shutdown_mode::write);
+  co_return coflow::success;
+}
+
+task<result<void>> receive(coflow::tcp_flow* connection, coflow::fd_flow* output, outcome* end) {
+  for (;;) {
+    auto chunk = co_await connection->read();
+    if (chunk.eof()) co_return coflow::success;
+    if (!chunk) {
+      end->fail("cannot receive", chunk.error());
+      co_return chunk.error();
+    }
+    auto written = co_await output->write(std::move(*chunk));
+    if (!written) {
+      end->fail("cannot write standard output", written.error());
+      co_return written.error();
+    }
+  }
+}
+
+// A program that is killed would leave the terminal as it is now: it does not block.
+task<> stop_on_signal(coflow::task_scope* work, outcome* end) {
+  coflow::signal_watch interrupts{SIGINT, SIGTERM};
+  auto number = co_await interrupts.next();
+  if (!number) co_return;
+  if (end->exit_code == 0) end->exit_code = 128 + *number;
+  work->cancel();
+}
+
+task<result<coflow::tcp_flow>> connect(std::string host, std::uint16_t port) {
+  auto remote = coflow::endpoint::parse(host, port);
+  if (!remote) co_return remote.error();
+  co_return co_await coflow::tcp_connect(*remote);
+}
+
+task<result<coflow::tcp_flow>> accept_one(std::string host, std::uint16_t port, bool talks) {
+  auto listener = coflow::tcp_listener::bind(host, port);
+  if (!listener) co_return listener.error();
+  if (talks) std::fprintf(stderr, "listening on %s\n", listener->local_endpoint().to_string().c_str());
+  co_return co_await listener->accept();
+}
+
+task<result<void>> talk(settings wanted, outcome* end) {
+  const std::string place = wanted.host + " port " + std::to_string(wanted.port);
+  result<coflow::tcp_flow> connection = coflow::error::closed;
+  if (wanted.listens)
+    connection = co_await accept_one(wanted.host, wanted.port, wanted.talks);
+  else
+    connection = co_await connect(wanted.host, wanted.port);
+  if (!connection) {
+    end->fail((wanted.listens ? "cannot listen on " : "cannot connect to ") + place, connection.error());
+    co_return connection.error();
+  }
+  if (wanted.talks) std::fprintf(stderr, "connected to %s\n", connection->remote_endpoint().to_string().c_str());
+
+  auto terminal = coflow::standard_streams();
+  if (!terminal) {
+    end->fail("cannot use standard input and output", terminal.error());
+    co_return terminal.error();
+  }
+  coflow::task_scope both;  // an error of one direction ends the other; its end does not
+  auto started = both.spawn(send(&*terminal, &*connection, end));
+  if (started) started = both.spawn(receive(&*connection, &*terminal, end));
+  if (!started) co_return started;
+  co_return co_await both.join();
+}
+
+task<int> run(settings wanted) {
+  outcome end;
+  coflow::task_scope watching;
+  coflow::task_scope work;
+  auto started = watching.spawn(stop_on_signal(&work, &end));
+  if (started) started = work.spawn(talk(std::move(wanted), &end));
+  if (!started) end.fail("cannot start", started.error());
+  auto ended = co_await work.join();
+  if (!ended && end.exit_code == 0) end.exit_code = 1;
+  co_return end.exit_code;
+}
+
+std::optional<settings> read_arguments(int count, char** words) {
+  settings found;
+  std::vector<std::string_view> names;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view word = words[i];
+    if (word == "-l")
+      found.listens = true;
+    else if (word == "-v")
+      found.talks = true;
+    else if (word.starts_with("-") && word != "-N")
+      return std::nullopt;
+    else if (word != "-N")
+      names.push_back(word);
+  }
+  if (names.size() == 1 && found.listens) names.insert(names.begin(), "0.0.0.0");
+  if (names.size() != 2) return std::nullopt;
+  found.host = names[0];
+  const char* const last = names[1].data() + names[1].size();
+  const auto [end, wrong] = std::from_chars(names[1].data(), last, found.port);
+  if (wrong != std::errc() || end != last) return std::nullopt;
+  return found;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::optional<settings> wanted = read_arguments(count, words);
+  if (!wanted) {
+    std::fprintf(stderr, "usage: netcat [-N] [-v] HOST PORT, or netcat [-v] -l [HOST] PORT\n");
+    return 2;
+  }
+  return coflow::run_main(run(*wanted));
+}
