@@ -30,7 +30,7 @@ struct outcome {
 
   void fail(const std::string& what, std::error_code why) {
     if (exit_code != 0 || why == std::errc::operation_canceled) return;
-    std::fprintf(stderr, "netcat: %s: %s\n", what.c_str(), why.message().c_str());
+    std::fprintf(stderr, "netcat: %s\n", what.c_str());
     exit_code = 1;
   }
 };
@@ -43,12 +43,12 @@ task<result<void>> send(coflow::fd_flow* input, coflow::tcp_flow* connection, ou
     auto chunk = co_await input->read();
     if (chunk.eof()) break;
     if (!chunk) {
-      end->fail("cannot read standard input", chunk.error());
+      end->fail("cannot read standard input: " + chunk.error().message(), chunk.error());
       co_return chunk.error();
     }
     auto sent = co_await connection->write(std::move(*chunk));
     if (!sent) {
-      end->fail("cannot send", sent.error());
+      end->fail("cannot send: " + sent.error().message(), sent.error());
       co_return coflow::success;  // what the other side has still to say is worth hearing
     }
   }
@@ -61,12 +61,12 @@ task<result<void>> receive(coflow::tcp_flow* connection, coflow::fd_flow* output
     auto chunk = co_await connection->read();
     if (chunk.eof()) co_return coflow::success;
     if (!chunk) {
-      end->fail("cannot receive", chunk.error());
+      end->fail("cannot receive: " + chunk.error().message(), chunk.error());
       co_return chunk.error();
     }
     auto written = co_await output->write(std::move(*chunk));
     if (!written) {
-      end->fail("cannot write standard output", written.error());
+      end->fail("cannot write standard output: " + written.error().message(), written.error());
       co_return written.error();
     }
   }
@@ -81,35 +81,35 @@ task<> stop_on_signal(coflow::task_scope* work, outcome* end) {
   work->cancel();
 }
 
-task<result<coflow::tcp_flow>> connect(std::string host, std::uint16_t port) {
-  auto remote = coflow::endpoint::parse(host, port);
-  if (!remote) co_return remote.error();
-  co_return co_await coflow::tcp_connect(*remote);
-}
-
 task<result<coflow::tcp_flow>> accept_one(std::string host, std::uint16_t port, bool talks) {
   auto listener = coflow::tcp_listener::bind(host, port);
   if (!listener) co_return listener.error();
   if (talks) std::fprintf(stderr, "listening on %s\n", listener->local_endpoint().to_string().c_str());
-  co_return co_await listener->accept();
+  auto accepted = co_await listener->accept();
+  co_return std::move(accepted);
+}
+
+task<result<coflow::tcp_flow>> reach(settings wanted, outcome* end) {
+  if (wanted.listens) {
+    auto accepted = co_await accept_one(wanted.host, wanted.port, wanted.talks);
+    const std::string place = wanted.host + " port " + std::to_string(wanted.port);
+    if (!accepted) end->fail("cannot listen on " + place + ": " + accepted.error().message(), accepted.error());
+    co_return std::move(accepted);
+  }
+  auto connected = co_await coflow::tcp_connect(wanted.host, wanted.port);
+  if (connected) co_return std::move(*connected);
+  end->fail(connected.error().message(), connected.error());  // with every address that was tried
+  co_return connected.error().code();
 }
 
 task<result<void>> talk(settings wanted, outcome* end) {
-  const std::string place = wanted.host + " port " + std::to_string(wanted.port);
-  result<coflow::tcp_flow> connection = coflow::error::closed;
-  if (wanted.listens)
-    connection = co_await accept_one(wanted.host, wanted.port, wanted.talks);
-  else
-    connection = co_await connect(wanted.host, wanted.port);
-  if (!connection) {
-    end->fail((wanted.listens ? "cannot listen on " : "cannot connect to ") + place, connection.error());
-    co_return connection.error();
-  }
+  auto connection = co_await reach(wanted, end);
+  if (!connection) co_return connection.error();
   if (wanted.talks) std::fprintf(stderr, "connected to %s\n", connection->remote_endpoint().to_string().c_str());
 
   auto terminal = coflow::standard_streams();
   if (!terminal) {
-    end->fail("cannot use standard input and output", terminal.error());
+    end->fail("cannot use standard input and output: " + terminal.error().message(), terminal.error());
     co_return terminal.error();
   }
   coflow::task_scope both;  // an error of one direction ends the other; its end does not
@@ -125,7 +125,7 @@ task<int> run(settings wanted) {
   coflow::task_scope work;
   auto started = watching.spawn(stop_on_signal(&work, &end));
   if (started) started = work.spawn(talk(std::move(wanted), &end));
-  if (!started) end.fail("cannot start", started.error());
+  if (!started) end.fail("cannot start: " + started.error().message(), started.error());
   auto ended = co_await work.join();
   if (!ended && end.exit_code == 0) end.exit_code = 1;
   co_return end.exit_code;

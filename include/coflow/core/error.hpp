@@ -72,7 +72,7 @@ class error_category final : public std::error_category {
       case error::bad_endpoint:
         return "not an address and a port (like 127.0.0.1:80 or [::1]:80)";
       case error::not_a_stream:
-        return "the descriptor is not a connected TCP socket";
+        return "the descriptor is not a stream of the kind that was asked for";
     }
     return "unknown coflow error";
   }

@@ -189,8 +189,9 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
 
   [[nodiscard]] std::error_code bind_to(io_executor& running) noexcept {
     if (running.finishing()) return error::closed;
-    if (const std::error_code refused = watch(running, in_)) return refused;
-    if (const std::error_code refused = watch(running, out_)) {
+    const interest input = shared_ ? interest::both : interest::read;
+    if (const std::error_code refused = watch(running, in_, input)) return refused;
+    if (const std::error_code refused = watch(running, out_, interest::write)) {
       if (std::exchange(in_.watched_, false)) running.detach(in_);
       return refused;
     }
@@ -199,9 +200,9 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
     return {};
   }
   // What the system refuses to watch is always ready.
-  [[nodiscard]] static std::error_code watch(io_executor& running, fd_channel& one) noexcept {
+  [[nodiscard]] static std::error_code watch(io_executor& running, fd_channel& one, interest what) noexcept {
     if (one.fd_ < 0) return {};
-    const std::error_code refused = running.attach(one);
+    const std::error_code refused = running.attach(one, what);
     one.watched_ = !refused;
     if (refused == std::error_code(EPERM, std::system_category())) return {};
     return refused;

@@ -12,8 +12,9 @@
 #include <type_traits>
 
 #include "coflow/core/error.hpp"
-#include "coflow/net/detail/system.hpp"
+#include "coflow/net/detail/platform.hpp"
 #include "coflow/net/detail/system_signals.hpp"
+#include "coflow/net/detail/system_thread.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -47,7 +48,7 @@ class signal_entry {
   static_assert(std::atomic<signal_bits>::is_always_lock_free, "a signal handler may not lock");
 
   signal_bits wanted_ = 0;
-  int wake_ = -1;
+  sys::pipe_ends wake_;
   std::atomic<signal_bits> arrived_{0};
   std::atomic<signal_entry*> next_{nullptr};
 };
@@ -60,8 +61,9 @@ class signal_registry {
   signal_registry(const signal_registry&) = delete;
   signal_registry& operator=(const signal_registry&) = delete;
 
-  /// Has the signals' arrival noted in `who` from now on, and the descriptor `wake` written to.
-  [[nodiscard]] std::error_code enter(signal_entry& who, std::initializer_list<int> numbers, int wake) noexcept {
+  /// Has the signals' arrival noted in `who` from now on, and `wake` signalled.
+  [[nodiscard]] std::error_code enter(signal_entry& who, std::initializer_list<int> numbers,
+                                      const sys::pipe_ends& wake) noexcept {
     signal_bits wanted = 0;
     for (const int number : numbers) {
       if (!sys::can_be_watched(number)) return from_system(EINVAL);

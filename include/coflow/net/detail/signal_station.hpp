@@ -21,17 +21,21 @@ namespace detail {
 
 class signal_wait;
 
-/// The descriptor is what the signal handler writes to.
+/// The descriptor is the end of what the signal handler writes to.
 class signal_station final : public descriptor, public pooled {
  public:
-  explicit signal_station(std::initializer_list<int> numbers) : descriptor(sys::wake_descriptor()) {
-    if (fd_ < 0)
-      refused_ = from_system(-fd_);
-    else
-      refused_ = watched_signals.enter(entry_, numbers, fd_);
-    if (!refused_) return;
-    if (fd_ >= 0) sys::close(fd_);
-    fd_ = -1;
+  explicit signal_station(std::initializer_list<int> numbers) : descriptor(-1) {
+    if (const int status = sys::make_wake(wake_); status < 0) {
+      refused_ = from_system(-status);
+      return;
+    }
+    refused_ = watched_signals.enter(entry_, numbers, wake_);
+    if (refused_) {
+      sys::close_wake(wake_);
+      return;
+    }
+    fd_ = wake_.read;
+    readable_ = false;  // for good: each report counts, and is taken
   }
 
   [[nodiscard]] std::error_code refused() const noexcept { return refused_; }
@@ -53,7 +57,7 @@ class signal_station final : public descriptor, public pooled {
 
   void on_ready(unsigned what) noexcept override {
     if ((what & readiness::readable) == 0) return;
-    sys::clear_wake(fd_);  // before the look at what has arrived, so that none is missed
+    sys::clear_wake(wake_);  // before the look at what has arrived, so that none is missed
     call();
   }
   void on_loop_gone() noexcept override {
@@ -61,6 +65,7 @@ class signal_station final : public descriptor, public pooled {
     loop_ = nullptr;
   }
 
+  sys::pipe_ends wake_;
   std::error_code refused_;
   operation_queue waits_;
   signal_entry entry_;
@@ -112,7 +117,7 @@ inline std::error_code signal_station::enter() noexcept {
   if (loop_ != nullptr && loop_ == executor::current()) return {};
   io_executor* running = io_executor::current_io();
   if (running == nullptr) return error::no_executor;
-  if (loop_ == nullptr) return running->attach(*this);
+  if (loop_ == nullptr) return running->attach(*this, interest::read);
   COFLOW_ASSERT(false, "a signal_watch was used on a thread whose event loop it does not belong to");
   return error::wrong_executor;
 }
@@ -166,7 +171,8 @@ inline void signal_station::close() noexcept {
   watched_signals.leave(entry_);
   waits_.take_all([this](queued_operation& one) { settle(static_cast<signal_wait&>(one), error::closed); });
   if (loop_ != nullptr) loop_->detach(*this);
-  sys::close(std::exchange(fd_, -1));
+  fd_ = -1;
+  sys::close_wake(wake_);
 }
 
 inline void signal_station::settle(signal_wait& op, std::error_code code) noexcept {

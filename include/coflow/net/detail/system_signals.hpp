@@ -4,12 +4,11 @@
 #pragma once
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 #include <cerrno>
 
-#include "coflow/net/detail/system.hpp"
+#include "coflow/net/detail/platform.hpp"
 
 namespace coflow::inline v0 {
 namespace detail::sys {
@@ -63,9 +62,6 @@ class process_lock {
  private:
   pthread_mutex_t& on_;
 };
-
-/// Lets other threads run.
-inline void yield_thread() noexcept { static_cast<void>(::sched_yield()); }
 
 }  // namespace detail::sys
 }  // namespace coflow::inline v0
