@@ -12,6 +12,7 @@
 #include <coflow/memory.hpp>
 #include <coflow/net.hpp>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <system_error>
 #include <type_traits>
@@ -72,6 +73,45 @@ struct tcp {
     }
     pair_of<flow> both(std::move(*client), std::move(*server));
     co_return std::move(both);
+  }
+};
+
+/// A connection between local sockets. The system tells of a reset only where a closing end has left input unread, so
+/// an end that is to be reset gets a byte from its peer first; that cannot be done once the peer has shut its write
+/// half.
+struct local {
+  using flow = coflow::unix_flow;
+
+  pair_of<flow> operator()() const {
+    auto made = coflow::unix_pair();
+    if (!made) throw std::system_error(made.error());
+    for (flow* end : {&made->first, &made->second}) end->set_option(SOL_SOCKET, SO_SNDBUF, 65536).value();
+    peers()[made->first.native_handle()] = made->second.native_handle();
+    peers()[made->second.native_handle()] = made->first.native_handle();
+    return std::move(*made);
+  }
+  void reset(flow& end) const noexcept {
+    const auto peer = peers().find(end.native_handle());
+    if (peer != peers().end() && peers()[peer->second] == end.native_handle()) {
+      const char left_unread = '!';
+      static_cast<void>(::send(peer->second, &left_unread, 1, MSG_NOSIGNAL | MSG_DONTWAIT));
+    }
+    static_cast<void>(end.close().await_ready());
+  }
+  std::size_t unread(flow& end) const noexcept {
+    int count = 0;
+    return ::ioctl(end.native_handle(), FIONREAD, &count) == 0 ? static_cast<std::size_t>(count) : 0;
+  }
+  bool end_has_arrived(flow& end) const noexcept {
+    pollfd asked{end.native_handle(), POLLRDHUP, 0};
+    return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  }
+
+ private:
+  // Which descriptors are connected; a number that is used again has another partner.
+  static std::map<int, int>& peers() {
+    static std::map<int, int> all;
+    return all;
   }
 };
 

@@ -41,6 +41,22 @@ std::string_view text(std::size_t write, std::size_t size) {
   return std::string_view(letters).substr(write * 5, size);
 }
 
+// What the steps are called by.
+enum : std::size_t { a_write_large = 2, a_close = 5, a_cancel = 6, b_reset = 11 };
+
+// False for a sequence of which the laws want a reset that the kind has no means for: one of b's, or the close of a
+// torn stream.
+template <class Kind>
+bool is_possible(const std::vector<std::size_t>& sequence) {
+  if (Kind::resets) return true;
+  bool large = false;
+  for (const std::size_t step : sequence) {
+    if (step == b_reset || (large && (step == a_close || step == a_cancel))) return false;
+    large |= step == a_write_large;
+  }
+  return true;
+}
+
 template <class Kind>
 class comparison {
  public:
@@ -91,7 +107,8 @@ class comparison {
         return close(1);
       default:
         model_.break_off(1);
-        return break_off(tested_.flow(1));
+        if constexpr (Kind::resets) break_off(tested_.flow(1));
+        return;
     }
   }
   void read(int at) {
@@ -185,6 +202,7 @@ void compare_all(std::size_t length, totals& sum) {
     auto order = coflow::choices::exhaustive();
     do {
       for (std::size_t& step : sequence) step = order.pick(steps.size());
+      if (!is_possible<Kind>(sequence)) continue;
       ++sum.points;
       if (!passes(with, sequence, failures < most_reports)) ++failures;
     } while (order.next());
@@ -268,6 +286,7 @@ int main(int argc, char** argv) {
   model::work<model::any_pairs>(wanted, wanted.stacked_length, sum);
   model::work<model::codec_pairs>(wanted, wanted.stacked_length, sum);
   model::work<model::tcp_pairs>(wanted, wanted.tcp_length, sum);
+  model::work<model::unix_pairs>(wanted, wanted.tcp_length, sum);
   if (sum.points == 0) {
     std::printf("model: no such flow\n");
     ++sum.failures;

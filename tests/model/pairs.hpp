@@ -29,6 +29,7 @@ class in_memory {
   static constexpr std::size_t small = 3;
   static constexpr std::size_t large = 6;
   static constexpr bool close_waits = false;
+  static constexpr bool resets = true;
 
   in_memory() noexcept {}
   coflow::executor& home() { return home_; }
@@ -89,18 +90,16 @@ class codec_pairs : public in_memory {
   }
 };
 
-class tcp_pairs {
+// What lives in the kernel: it takes its time.
+class in_kernel {
  public:
   static constexpr bool close_waits = false;
-  using flow = coflow::tcp_flow;
-  static constexpr const char* name = "tcp";
   // The ends hold some hundred KiB; small writes always fit.
   static constexpr transport below{kind::kernel, 16 * 1024, 768 * 1024};
   static constexpr std::size_t small = 3;
   static constexpr std::size_t large = 1024 * 1024;
 
-  tcp_pairs() : listener_(coflow::tcp_listener::bind("127.0.0.1", 0).value()) {}
-
+  in_kernel() {}
   coflow::executor& home() { return home_; }
   // Two turns, since what the kernel reports in one is acted on in the next. Neither waits.
   void turn() {
@@ -120,7 +119,8 @@ class tcp_pairs {
     return now < *limit_;
   }
 
-  std::pair<flow, flow> connect() { return coflow::run(home_, make(&listener_)); }
+ protected:
+  coflow::event_loop home_;
 
  private:
   class poke final : public coflow::node {
@@ -129,6 +129,20 @@ class tcp_pairs {
     void run() noexcept override {}
   };
 
+  poke poke_;
+  std::optional<std::chrono::steady_clock::time_point> limit_;
+};
+
+class tcp_pairs : public in_kernel {
+ public:
+  using flow = coflow::tcp_flow;
+  static constexpr const char* name = "tcp";
+  static constexpr bool resets = true;
+
+  tcp_pairs() : listener_(coflow::tcp_listener::bind("127.0.0.1", 0).value()) {}
+  std::pair<flow, flow> connect() { return coflow::run(home_, make(&listener_)); }
+
+ private:
   static coflow::task<std::pair<flow, flow>> make(coflow::tcp_listener* at) {
     auto client = co_await coflow::tcp_connect(at->local_endpoint());
     if (!client) throw std::system_error(client.error());
@@ -141,10 +155,22 @@ class tcp_pairs {
     co_return std::pair<flow, flow>(std::move(*client), std::move(*server));
   }
 
-  coflow::event_loop home_;
   coflow::tcp_listener listener_;
-  poke poke_;
-  std::optional<std::chrono::steady_clock::time_point> limit_;
+};
+
+// Nothing resets a connection between local sockets, and so a torn write ends like any other.
+class unix_pairs : public in_kernel {
+ public:
+  using flow = coflow::unix_flow;
+  static constexpr const char* name = "unix";
+  static constexpr bool resets = false;
+
+  static std::pair<flow, flow> connect() {
+    auto made = coflow::unix_pair();
+    if (!made) throw std::system_error(made.error());
+    for (flow* one : {&made->first, &made->second}) one->set_option(SOL_SOCKET, SO_SNDBUF, 65536).value();
+    return std::move(*made);
+  }
 };
 
 }  // namespace model

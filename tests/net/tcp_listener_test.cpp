@@ -62,6 +62,7 @@ class unique_fd {
   }
   ~unique_fd() { reset(); }
   [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
   void reset() noexcept {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
@@ -569,6 +570,22 @@ int accept_on_another_loop() {
   return second.failure == coflow::error::wrong_executor ? 0 : 1;
 }
 
+// In another loop's turn.
+task<> close_it(tcp_listener* listener) {
+  listener->close();
+  co_return;
+}
+int close_on_another_loop() {
+  tcp_listener listener = listening();
+  event_loop home;
+  event_loop other;
+  accepted first;
+  coflow::spawn(home, accept_one(&listener, &first));
+  home.turn();
+  coflow::run(other, close_it(&listener));
+  return listener.native_handle() == -1 ? 0 : 1;
+}
+
 task<> start_in(std::unique_ptr<coflow::task_scope>* scope, task<> child) {
   (*scope)->spawn(std::move(child)).value();
   co_return;
@@ -795,6 +812,130 @@ TEST_CASE("accepting on another loop than the listener's is detected", "[tcp_lis
 #else
   CHECK(in_child(accept_on_another_loop) == -SIGABRT);
 #endif
+}
+
+TEST_CASE("closing a listener on another loop than its own is detected", "[tcp_listener]") {
+#ifdef NDEBUG
+  CHECK(in_child(close_on_another_loop) == 0);
+#else
+  CHECK(in_child(close_on_another_loop) == -SIGABRT);
+#endif
+}
+
+namespace {
+// A coroutine whose stop is at hand.
+class watched {
+ public:
+  class promise_type {
+   public:
+    promise_type(tcp_listener*, coflow::stop_node* stop) noexcept : stop_(stop) {}
+    watched get_return_object() noexcept { return watched(); }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+    [[nodiscard]] coflow::stop_node* stop() const noexcept { return stop_; }
+
+   private:
+    coflow::stop_node* stop_;
+  };
+};
+watched accept_watched(tcp_listener* listener, coflow::stop_node*) {
+  const result<tcp_flow> flow = co_await listener->accept();
+  CHECK_FALSE(flow);
+}
+}  // namespace
+
+TEST_CASE("whoever accepts says what it waits for", "[tcp_listener]") {
+  tcp_listener listener = listening();
+  event_loop loop;
+  coflow::stop_node stop;
+  {
+    const coflow::executor::entry current(loop);
+    accept_watched(&listener, &stop);
+    REQUIRE(stop.target() != nullptr);
+    CHECK(std::string_view(stop.target()->waits_for()) == "a connection to accept");
+    listener.close();
+  }
+  loop.turn();
+}
+
+TEST_CASE("a listener on every IPv6 address takes IPv4 connections, unless the options say otherwise",
+          "[tcp_listener]") {
+  for (const bool both : {true, false}) {
+    CAPTURE(both);
+    tcp_listener listener = tcp_listener::bind("::", 0, listener_options().dual_stack(both)).value();
+    int v6_only = -1;
+    socklen_t size = sizeof v6_only;
+    REQUIRE(::getsockopt(listener.native_handle(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &size) == 0);
+    CHECK(v6_only == (both ? 0 : 1));
+    const endpoint v4 = endpoint::loopback_v4(listener.local_endpoint().port());
+    const unique_fd client = raw_socket(v4);
+    const coflow::detail::sys::kernel_address address(v4.raw());
+    const int outcome = ::connect(client.get(), address.data(), address.size());
+    CHECK((outcome == 0) == both);
+    if (!both) continue;
+    accepted seen;
+    REQUIRE(finishes(accept_one(&listener, &seen)));
+    REQUIRE(seen.flow);
+    CHECK(seen.flow->remote_endpoint().address() == "::ffff:127.0.0.1");
+  }
+}
+
+TEST_CASE("a listening TCP socket is adopted, and what the options say of connections holds", "[tcp_listener]") {
+  for (const bool plain : {true, false}) {
+    CAPTURE(plain);
+    unique_fd raw(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::listen(raw.get(), 5) == 0);
+    const int fd = raw.get();
+    const listener_options options =
+        plain ? listener_options().no_delay(false) : listener_options().keep_alive(keep_alive_options().idle(7s));
+    tcp_listener listener = tcp_listener::adopt(fd, options).value();
+    static_cast<void>(raw.release());
+    CHECK(listener.native_handle() == fd);
+    CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    const unique_fd client = raw_connect(endpoint::loopback_v4(listener.local_endpoint().port()));
+    endpoint local;
+    endpoint remote;
+    std::vector<int> seen;
+    REQUIRE(finishes(accept_and_look(&listener, &local, &remote, &seen)));
+    CHECK(remote == raw_name(client));
+    CHECK((seen[0] != 0) == !plain);
+    CHECK((seen[1] != 0) == !plain);
+    if (!plain) CHECK(seen[2] == 7);
+  }
+}
+
+TEST_CASE("what is no listening TCP socket is not adopted and stays the caller's, as it was", "[tcp_listener]") {
+  tcp_listener listener = listening();
+  std::vector<std::pair<std::string, unique_fd>> others;
+  others.emplace_back("file", unique_fd(::open("/proc/self/exe", O_RDONLY)));
+  others.emplace_back("socket that does not listen", unique_fd(::socket(AF_INET, SOCK_STREAM, 0)));
+  others.emplace_back("connected socket", raw_connect(listener.local_endpoint()));
+  unique_fd local(::socket(AF_UNIX, SOCK_STREAM, 0));
+  const sockaddr unnamed{AF_UNIX, {}};
+  REQUIRE(::bind(local.get(), &unnamed, sizeof(sa_family_t)) == 0);
+  REQUIRE(::listen(local.get(), 1) == 0);
+  others.emplace_back("local listener", std::move(local));
+  for (const auto& [name, fd] : others) {
+    CAPTURE(name);
+    const int flags = ::fcntl(fd.get(), F_GETFL);
+    const result<tcp_listener> adopted = tcp_listener::adopt(fd.get());
+    REQUIRE_FALSE(adopted);
+    CHECK(adopted.error() == coflow::error::not_a_stream);
+    CHECK(::fcntl(fd.get(), F_GETFL) == flags);
+  }
+  const result<tcp_listener> nothing = tcp_listener::adopt(-1);
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error() == std::errc::bad_file_descriptor);
+  // An option that the system does not take leaves the descriptor to the caller.
+  unique_fd raw(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::listen(raw.get(), 5) == 0);
+  const result<tcp_listener> refused =
+      tcp_listener::adopt(raw.get(), listener_options().keep_alive(keep_alive_options().count(0)));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == std::errc::invalid_argument);
+  CHECK(::fcntl(raw.get(), F_GETFD) >= 0);
 }
 
 TEST_CASE("clients that are gone before they are accepted keep nobody from accepting", "[tcp_listener]") {

@@ -70,6 +70,7 @@ TEST_CASE("a listener takes its address again and delays nothing unless the opti
   CHECK(plain.backlog() > 0);
   CHECK(plain.reuse_address());
   CHECK_FALSE(plain.reuse_port());
+  CHECK(plain.dual_stack());
   CHECK(plain.no_delay());
   CHECK_FALSE(plain.keep_alive_setting().has_value());
   CHECK_FALSE(plain.on_trouble());
@@ -81,12 +82,14 @@ TEST_CASE("the options of a listener are set one after another", "[tcp_options]"
                                       .backlog(3)
                                       .reuse_address(false)
                                       .reuse_port(true)
+                                      .dual_stack(false)
                                       .no_delay(false)
                                       .keep_alive(keep_alive_options().idle(9s))
                                       .on_trouble([&told](std::error_code code) { told = code; });
   CHECK(chosen.backlog() == 3);
   CHECK_FALSE(chosen.reuse_address());
   CHECK(chosen.reuse_port());
+  CHECK_FALSE(chosen.dual_stack());
   CHECK_FALSE(chosen.no_delay());
   REQUIRE(chosen.keep_alive_setting().has_value());
   CHECK(chosen.keep_alive_setting()->idle() == 9s);

@@ -11,6 +11,7 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/flow_operations.hpp"
+#include "coflow/net/detail/socket_checks.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
@@ -39,17 +40,11 @@ class tcp_flow {
   ~tcp_flow() = default;
 
   /// Takes over a connected TCP socket, which is made non-blocking. Error: `error::not_a_stream`, or what the system
-  /// says; the descriptor then stays the caller's.
+  /// says; the descriptor then stays the caller's. Throws std::bad_alloc.
   [[nodiscard]] static result<tcp_flow> adopt(int descriptor) {
-    int protocol = 0;
-    if (const int status = detail::sys::get_option(descriptor, SOL_SOCKET, SO_PROTOCOL, protocol); status < 0)
-      return status == -ENOTSOCK ? make_error_code(error::not_a_stream) : from_system(-status);
-    detail::sys::kernel_address peer;
-    const int connected = detail::sys::peer_address(descriptor, peer);
-    if (protocol != IPPROTO_TCP || connected < 0) return error::not_a_stream;
-    if (const int status = detail::sys::set_non_blocking(descriptor); status < 0) return from_system(-status);
+    if (const std::error_code wrong = detail::prepare_connection(descriptor, detail::socket_kind::tcp)) return wrong;
     tcp_flow made(flow_handle(new detail::stream_socket(descriptor, false)));
-    made.socket_->set_remote(peer.value());
+    static_cast<void>(made.remote_endpoint());  // is remembered
     return made;
   }
 
@@ -78,7 +73,7 @@ class tcp_flow {
   /// Closes now, with a reset: the peer gets `connection_reset`, never eof.
   void reset() noexcept { socket_->break_off(); }
 
-  /// Where this end is. The system is asked once; unspecified if that was only after the close.
+  /// Where this end is, as the system says; unspecified after the close.
   [[nodiscard]] endpoint local_endpoint() const noexcept { return endpoint(socket_->local()); }
   /// Where the other end is; also after the close.
   [[nodiscard]] endpoint remote_endpoint() const noexcept { return endpoint(socket_->remote()); }

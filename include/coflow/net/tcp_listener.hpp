@@ -10,6 +10,7 @@
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/net/detail/listening_socket.hpp"
+#include "coflow/net/detail/socket_checks.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/tcp_flow.hpp"
@@ -42,12 +43,7 @@ class tcp_listener {
       detail::sys::close(fd);
       return from_system(-status);
     }
-    try {
-      return tcp_listener(new detail::listening_socket(fd, options.on_trouble()));
-    } catch (...) {  // no memory, or a callback whose copy throws
-      detail::sys::close(fd);
-      throw;
-    }
+    return tcp_listener(detail::new_listening_socket(fd, options.on_trouble(), detail::socket_kind::tcp));
   }
 
   /// Listens on an address given as text: `bind("127.0.0.1", 7000)`, `bind("::", 0)`.
@@ -57,6 +53,16 @@ class tcp_listener {
     const result<endpoint> local = endpoint::parse(address, port);
     if (!local) return local.error();
     return bind(*local, options);
+  }
+
+  /// Takes over a listening TCP socket, such as one of `listen_descriptors`, which is made non-blocking. Of the options
+  /// those count that concern connections, and `on_trouble`.
+  /// Error: `error::not_a_stream`, or what the system says; the descriptor then stays the caller's. Throws
+  /// std::bad_alloc.
+  [[nodiscard]] static result<tcp_listener> adopt(int descriptor, const listener_options& options = {}) {
+    if (const std::error_code wrong = detail::prepare_listener(descriptor, detail::socket_kind::tcp)) return wrong;
+    if (const int status = prepare_connections(descriptor, options); status < 0) return from_system(-status);
+    return tcp_listener(new detail::listening_socket(descriptor, options.on_trouble(), detail::socket_kind::tcp));
   }
 
   tcp_listener(tcp_listener&&) noexcept = default;
@@ -86,12 +92,19 @@ class tcp_listener {
   explicit tcp_listener(detail::listening_socket* fresh) noexcept : socket_(fresh) {}
 
   // What is set on the listening socket is inherited by the connections that it accepts (tcp(7), socket(7)).
+  static int prepare_connections(int fd, const listener_options& options) noexcept {
+    int status = 0;
+    if (options.no_delay()) status = detail::sys::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (status >= 0 && options.keep_alive_setting()) status = detail::set_keep_alive(fd, options.keep_alive_setting());
+    return status;
+  }
   static int prepare(int fd, const endpoint& local, const listener_options& options) noexcept {
     int status = 0;
     if (options.reuse_address()) status = detail::sys::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (status >= 0 && options.reuse_port()) status = detail::sys::set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (status >= 0 && options.no_delay()) status = detail::sys::set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (status >= 0 && options.keep_alive_setting()) status = detail::set_keep_alive(fd, options.keep_alive_setting());
+    if (status >= 0 && local.is_v6())
+      status = detail::sys::set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack() ? 0 : 1);
+    if (status >= 0) status = prepare_connections(fd, options);
     if (status >= 0) status = detail::sys::bind(fd, detail::sys::kernel_address(local.raw()));
     if (status >= 0) status = detail::sys::listen(fd, options.backlog());
     return status;

@@ -75,7 +75,7 @@ class connect_options {
   bool no_delay_ = true;
 };
 
-/// Options of `tcp_listener::bind`; what concerns connections applies to every connection that is accepted.
+/// Options of `tcp_listener`; what concerns connections applies to every connection that is accepted.
 class listener_options {
  public:
   listener_options() = default;
@@ -86,6 +86,9 @@ class listener_options {
   listener_options& reuse_address(bool on) noexcept { return reuse_address_ = on, *this; }
   /// Several listeners, of several loops, share the port (SO_REUSEPORT). Off unless turned on.
   listener_options& reuse_port(bool on) noexcept { return reuse_port_ = on, *this; }
+  /// A listener on an IPv6 address takes IPv4 connections too, where the address covers them ("::"); their addresses
+  /// then look like ::ffff:127.0.0.1. On unless turned off, whatever the system's own default is.
+  listener_options& dual_stack(bool on) noexcept { return dual_stack_ = on, *this; }
   /// Small writes of accepted connections go out at once (TCP_NODELAY). On unless turned off.
   listener_options& no_delay(bool on) noexcept { return no_delay_ = on, *this; }
   /// Probes silent peers of accepted connections; off unless turned on.
@@ -102,6 +105,7 @@ class listener_options {
   [[nodiscard]] int backlog() const noexcept { return backlog_; }
   [[nodiscard]] bool reuse_address() const noexcept { return reuse_address_; }
   [[nodiscard]] bool reuse_port() const noexcept { return reuse_port_; }
+  [[nodiscard]] bool dual_stack() const noexcept { return dual_stack_; }
   [[nodiscard]] bool no_delay() const noexcept { return no_delay_; }
   [[nodiscard]] const std::optional<keep_alive_options>& keep_alive_setting() const noexcept { return keep_alive_; }
   [[nodiscard]] const detail::shared_callback<std::error_code>& on_trouble() const noexcept { return on_trouble_; }
@@ -112,6 +116,7 @@ class listener_options {
   int backlog_ = 4096;
   bool reuse_address_ = true;
   bool reuse_port_ = false;
+  bool dual_stack_ = true;
   bool no_delay_ = true;
 };
 

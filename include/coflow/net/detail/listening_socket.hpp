@@ -19,6 +19,7 @@
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
 #include "coflow/net/detail/system.hpp"
+#include "coflow/net/detail/system_unix.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -28,8 +29,10 @@ class accept_wait;
 /// The control block of a listening socket.
 class listening_socket final : public descriptor, public pooled, private descriptor_hunger {
  public:
-  listening_socket(int fd, detail::shared_callback<std::error_code> on_trouble)
-      : descriptor(fd), on_trouble_(std::move(on_trouble)) {}
+  /// Takes over `fd`; what it accepts is of the kind `accepted`.
+  listening_socket(int fd, detail::shared_callback<std::error_code> on_trouble,
+                   socket_kind accepted = socket_kind::tcp) noexcept
+      : descriptor(fd), accepted_(accepted), on_trouble_(std::move(on_trouble)) {}
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
   inline bool start(accept_wait& op) noexcept;
@@ -38,6 +41,8 @@ class listening_socket final : public descriptor, public pooled, private descrip
   inline void stop(accept_wait& op) noexcept;
   inline void close() noexcept;
   void destroy() noexcept { delete this; }
+  /// The file that the socket was bound to is removed by the close, unless another has taken its place.
+  void own_file(const sys::file_identity& bound) noexcept { file_ = bound; }
 
  private:
   // Wakes the first waiting accept when descriptors may be there again.
@@ -60,6 +65,7 @@ class listening_socket final : public descriptor, public pooled, private descrip
   inline void serve() noexcept;
   inline void settle(accept_wait& op, std::error_code code) noexcept;
   inline void call() noexcept;
+  inline void remove_own_file() noexcept;
 
   void on_ready(unsigned what) noexcept override {
     if ((what & (readiness::readable | readiness::ended)) == 0) return;
@@ -75,10 +81,12 @@ class listening_socket final : public descriptor, public pooled, private descrip
     loop_->post(retry_);
   }
 
+  const socket_kind accepted_;
+  bool in_trouble_ = false;
   detail::shared_callback<std::error_code> on_trouble_;
   operation_queue accepts_;
   retry_timer retry_{*this};
-  bool in_trouble_ = false;
+  sys::file_identity file_;  // no socket: none
 };
 
 /// The wait for a connection. Cancellation: no connection is lost.
@@ -116,6 +124,7 @@ class accept_wait : public queued_operation {
     }
   }
   void on_stop() noexcept final { socket_.stop(*this); }
+  const char* waits_for() const noexcept final { return "a connection to accept"; }
 
   listening_socket& socket_;
   std::optional<flow_handle<stream_socket>> accepted_;
@@ -174,11 +183,24 @@ inline void listening_socket::stop(accept_wait& op) noexcept {
 
 inline void listening_socket::close() noexcept {
   if (fd_ < 0) return;
+  COFLOW_ASSERT(loop_ == nullptr || executor::current() == nullptr || executor::current() == loop_,
+                "a listener was closed on a thread whose event loop it does not belong to");
   retry_.disarm();
   static_cast<descriptor_hunger&>(*this).unlink();
   accepts_.take_all([this](queued_operation& one) { settle(static_cast<accept_wait&>(one), error::closed); });
   if (loop_ != nullptr) loop_->detach(*this);
+  if (file_.is_socket) remove_own_file();
   sys::close(std::exchange(fd_, -1));
+}
+
+// While the socket is open its file's number is given to no other.
+inline void listening_socket::remove_own_file() noexcept {
+  sys::kernel_unix_address bound;
+  if (sys::local_address(fd_, bound) < 0) return;
+  const unix_name name = bound.value();
+  sys::file_identity now;
+  if (sys::identify(name.bytes.data(), now) >= 0 && now == file_)
+    static_cast<void>(sys::remove_file(name.bytes.data()));
 }
 
 inline void listening_socket::settle(accept_wait& op, std::error_code code) noexcept {
@@ -227,9 +249,9 @@ inline bool listening_socket::attempt(accept_wait& op) noexcept {
     sys::kernel_address peer;
     const int fd = sys::accept(fd_, peer);
     if (fd >= 0) {
-      stream_socket* made = room.make(fd);
+      stream_socket* made = room.make(fd, accepted_);
       in_trouble_ = false;
-      made->set_remote(peer.value());
+      made->set_remote(peer.value());  // of a local socket it is none: the flow asks the system
       op.accepted_.emplace(made);
       return true;
     }
@@ -257,6 +279,18 @@ inline bool listening_socket::attempt(accept_wait& op) noexcept {
   }
   trouble(std::make_error_code(std::errc::resource_unavailable_try_again));
   return false;
+}
+
+/// A control block for a listening descriptor of the library's own; the descriptor is closed if there is no memory for
+/// it.
+[[nodiscard]] inline listening_socket* new_listening_socket(int fd, const shared_callback<std::error_code>& on_trouble,
+                                                            socket_kind accepted) {
+  try {
+    return new listening_socket(fd, on_trouble, accepted);
+  } catch (const std::bad_alloc&) {
+    sys::close(fd);
+    throw;
+  }
 }
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 /// The control block of a connected stream socket.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -13,9 +14,11 @@
 
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow_block.hpp"
+#include "coflow/core/node.hpp"
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/socket_address.hpp"
 #include "coflow/net/detail/system.hpp"
+#include "coflow/net/detail/system_unix.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -32,13 +35,21 @@ class connect_waiter {
   ~connect_waiter() = default;
 };
 
+/// What a stream socket belongs to: TCP, or the local (unix) domain.
+enum class socket_kind : std::uint8_t { tcp, local };
+
 /// Reads and writes are tried at once while the socket may be ready, and otherwise wait for the loop's report. The
 /// socket is bound to the loop on which its first operation begins, so that a flow may be made anywhere and handed to a
 /// loop.
-class stream_socket final : public flow_block<stream_socket>, public descriptor, public pooled {
+///
+/// What differs for a local socket: a short read does not say that it is empty, since descriptors and urgent bytes that
+/// a peer sends along divide its stream (`read_on_`); nothing can make its close a reset; a broken connection tells a
+/// writer EPIPE and keeps the reset for the reader; and it reports room whenever its peer reads.
+class stream_socket final : public descriptor, private node, public flow_block<stream_socket>, public pooled {
  public:
   /// Takes over `fd`. `own` says that no other process or handle shares the open socket.
-  stream_socket(int fd, bool own) noexcept : descriptor(fd), own_(own) {}
+  stream_socket(int fd, bool own, socket_kind kind = socket_kind::tcp) noexcept
+      : descriptor(fd), read_on_(kind == socket_kind::local), own_(own), local_(kind == socket_kind::local) {}
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool bound() const noexcept { return loop_ != nullptr; }
@@ -46,6 +57,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   /// Hands the descriptor out; the flow is closed without touching the connection.
   [[nodiscard]] int give_up() noexcept {
     const int fd = fd_;
+    unlink();
     if (fd_ >= 0 && loop_ != nullptr) loop_->detach(*this);
     fd_ = -1;
     close();
@@ -57,12 +69,10 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     close();
   }
 
-  [[nodiscard]] socket_address local() noexcept {
-    if (local_.family == address_family::none && fd_ >= 0) {
-      sys::kernel_address found;
-      if (sys::local_address(fd_, found) >= 0) local_ = found.value();
-    }
-    return local_;
+  [[nodiscard]] socket_address local() const noexcept {
+    sys::kernel_address found;
+    if (fd_ < 0 || sys::local_address(fd_, found) < 0) return {};
+    return found.value();
   }
   [[nodiscard]] socket_address remote() noexcept {
     if (remote_.family == address_family::none && fd_ >= 0) {
@@ -96,7 +106,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     if (state().read_half() == half::closed) return error::closed;
     io_executor* running = io_executor::current_io();
     if (running == nullptr) return error::no_executor;
-    if (loop_ == nullptr) return running->attach(*this);
+    if (loop_ == nullptr) return begin_watch(*running);
     COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
     return error::wrong_executor;
   }
@@ -114,7 +124,7 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   [[nodiscard]] std::ptrdiff_t try_send(const buffer& bytes) noexcept {
     if (!writable_) [[unlikely]]
       return -EAGAIN;
-    return sys::send(fd_, bytes.data(), bytes.size());
+    return sys::send(fd_, bytes.data(), bytes.size() < most_bytes ? bytes.size() : most_bytes);
   }
   // The kernel tells an error once.
   void keep_failure(std::ptrdiff_t sent) noexcept {
@@ -123,16 +133,21 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   [[nodiscard]] attempt try_write(writing_operation<stream_socket>& op) noexcept {
     if (!state().can_transmit()) return attempt::verdict;
     if (!writable_) return attempt::wait;
-    for (;;) {
+    std::size_t allowance = most_bytes;
+    for (int rounds = 0; rounds < most_rounds && allowance != 0; ++rounds) {
       const std::span<buffer> rest = op.rest();
       if (rest.empty()) return attempt::done;
-      const std::ptrdiff_t sent =
-          rest.size() == 1 ? sys::send(fd_, rest.front().data(), rest.front().size()) : send_several(rest);
-      if (sent > 0)
+      const std::ptrdiff_t sent = send_some(rest, allowance);
+      if (sent > 0) {
         op.advance(static_cast<std::size_t>(sent));
-      else if (sent != -EINTR)
+        allowance -= std::min(static_cast<std::size_t>(sent), allowance);
+      } else if (sent != -EINTR) {
         return nothing_written(sent);
+      }
     }
+    if (op.rest().empty()) return attempt::done;
+    go_on_later();
+    return attempt::wait;
   }
 
   void input_unwanted() noexcept {
@@ -147,7 +162,8 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
                   "a flow was closed on a thread whose event loop it does not belong to");
     if (connect_waiter* waiter = std::exchange(connecting_, nullptr)) waiter->on_closed();
     if (fd_ < 0) return;
-    if (abort) sys::reset_on_close(fd_);
+    unlink();
+    if (abort && !local_) sys::reset_on_close(fd_);
     if (loop_ != nullptr) {
       if (own_)
         loop_->forget(*this);
@@ -159,6 +175,10 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
   void destroy() noexcept { delete this; }
 
  private:
+  // What one write, or the dropping of input, may do in one turn of the loop: a fast peer could make it go on for ever.
+  static constexpr std::size_t most_bytes = std::size_t{4} << 20;
+  static constexpr int most_rounds = 64;
+
   // A writer is called, which takes a turn of its own, so that the reader's resumption can be the last thing done here:
   // it may destroy this block.
   void on_ready(unsigned what) noexcept override {
@@ -183,7 +203,10 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
 
     if ((what & (readiness::writable | readiness::broken)) != 0) {
       writable_ = true;
-      call_writer();
+      if (has_writer())
+        call_writer();
+      else if (room_watched_)
+        stop_watching_for_room();
     }
     if ((what & (readiness::readable | readiness::ended)) != 0) {
       readable_ = true;
@@ -226,21 +249,61 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     return attempt::verdict;
   }
   [[gnu::noinline]] attempt nothing_written(std::ptrdiff_t sent) noexcept {
+    std::error_code failure;
     if (sent == -EAGAIN || sent == 0) {
       writable_ = false;
-      return attempt::wait;
+      if (local_ && !room_watched_) failure = begin_watching_for_room();
+      if (!failure) return attempt::wait;
+    } else {
+      failure = from_system(reason_of(static_cast<int>(-sent)));
     }
-    state().fail_write(from_system(static_cast<int>(-sent)));
+    state().fail_write(failure);
     readable_ = true;  // if the connection is broken, reads must find that out
     return attempt::verdict;
+  }
+  // A local socket's writer gets EPIPE also when the peer has closed with input unread, which is a reset (law R7).
+  [[nodiscard]] int reason_of(int number) const noexcept {
+    int pending = 0;
+    if (!local_ || number != EPIPE) return number;
+    return sys::get_option(fd_, SOL_SOCKET, SO_ERROR, pending) >= 0 && pending != 0 ? pending : number;
+  }
+
+  // A local socket reports room whenever its peer reads (unix(7) does not say so), which concerns nobody but a writer
+  // that waits: it is watched for from the first wait on until a report finds no writer.
+  [[nodiscard]] std::error_code begin_watching_for_room() noexcept {
+    if (const std::error_code refused = watch_for_room(true)) return refused;
+    room_watched_ = true;
+    attention_ = true;
+    return {};
+  }
+  void stop_watching_for_room() noexcept {
+    if (watch_for_room(false)) return;  // more reports than are wanted do no harm
+    room_watched_ = false;
+    attention_ = connecting_ != nullptr || state().read_half() == half::shut;
+  }
+  [[nodiscard]] std::error_code begin_watch(io_executor& on) noexcept { return on.attach(*this); }
+  [[nodiscard]] std::error_code watch_for_room(bool) noexcept { return {}; }
+
+  // ---- what takes more than one turn
+
+  void go_on_later() noexcept {
+    if (!linked()) loop_->post(*this);
+  }
+  // The block is open: closing takes it off the queue.
+  void run() noexcept override {
+    if (writable_) call_writer();
+    if (state().read_half() == half::shut) drop_input();
   }
 
   // The kernel would keep, and later deliver, what nobody will read (K1), and answer the close with a reset (K4).
   [[gnu::noinline, gnu::cold]] void drop_input() noexcept {
-    while (readable_ && fd_ >= 0) {
-      const std::ptrdiff_t dropped = sys::discard(fd_);
+    std::size_t allowance = most_bytes;
+    for (int rounds = 0; readable_ && fd_ >= 0; ++rounds) {
+      if (rounds == most_rounds || allowance == 0) return go_on_later();
+      const std::ptrdiff_t dropped = drop_some(allowance);
       if (dropped > 0) {
         readable_ = read_on_;
+        allowance -= std::min(static_cast<std::size_t>(dropped), allowance);
         continue;
       }
       readable_ = false;
@@ -250,24 +313,35 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
       }
     }
   }
+  // MSG_TRUNC drops unread on TCP alone.
+  [[nodiscard]] std::ptrdiff_t drop_some(std::size_t limit) const noexcept {
+    return local_ ? sys::receive_nowhere(fd_) : sys::discard(fd_, limit);
+  }
 
-  [[nodiscard, gnu::noinline]] std::ptrdiff_t send_several(std::span<buffer> rest) noexcept {
+  [[nodiscard]] std::ptrdiff_t send_some(std::span<buffer> rest, std::size_t limit) noexcept {
+    if (rest.size() > 1) return send_several(rest, limit);
+    return sys::send(fd_, rest.front().data(), std::min(rest.front().size(), limit));
+  }
+  [[nodiscard, gnu::noinline]] std::ptrdiff_t send_several(std::span<buffer> rest, std::size_t limit) noexcept {
     std::array<iovec, 64> pieces;
     std::size_t count = 0;
     for (buffer& one : rest) {
       if (one.empty()) continue;
-      if (count == pieces.size()) break;
-      pieces[count++] = iovec{const_cast<std::byte*>(one.data()), one.size()};
+      if (count == pieces.size() || limit == 0) break;
+      const std::size_t size = std::min(one.size(), limit);
+      pieces[count++] = iovec{const_cast<std::byte*>(one.data()), size};
+      limit -= size;
     }
     return sys::send(fd_, std::span(pieces).first(count));
   }
 
-  bool own_;
   bool attention_ = false;  // a report is not simply for a reader or a writer
-  bool read_on_ = false;    // an end or urgent data was reported: a short read says nothing any more
+  bool read_on_;            // a short read says nothing: of a local socket, or behind an end or urgent data
+  bool own_ : 1;
+  bool local_ : 1;                 // not TCP
+  bool room_watched_ : 1 = false;  // the loop reports room for a writer, of a local socket
   connect_waiter* connecting_ = nullptr;
-  socket_address local_;
-  socket_address remote_;
+  socket_address remote_;  // of TCP
 };
 
 /// Memory for a control block whose descriptor is still to come.
@@ -289,8 +363,8 @@ class stream_socket_room {
   /// False if there was none.
   [[nodiscard]] explicit operator bool() const noexcept { return room_ != nullptr; }
   /// Once, with a descriptor of the library's own.
-  [[nodiscard]] stream_socket* make(int fd) noexcept {
-    return ::new (std::exchange(room_, nullptr)) stream_socket(fd, true);
+  [[nodiscard]] stream_socket* make(int fd, socket_kind kind) noexcept {
+    return ::new (std::exchange(room_, nullptr)) stream_socket(fd, true, kind);
   }
 
  private:
@@ -298,9 +372,9 @@ class stream_socket_room {
 };
 
 /// A control block for a descriptor of the library's own; the descriptor is closed if there is no memory for it.
-[[nodiscard]] inline stream_socket* new_stream_socket(int fd) {
+[[nodiscard]] inline stream_socket* new_stream_socket(int fd, socket_kind kind = socket_kind::tcp) {
   try {
-    return new stream_socket(fd, true);
+    return new stream_socket(fd, true, kind);
   } catch (const std::bad_alloc&) {
     sys::close(fd);
     throw;
