@@ -125,7 +125,7 @@ namespace detail {
 inline int set_keep_alive(int fd, const std::optional<keep_alive_options>& how) noexcept {
   int status = sys::set_option(fd, SOL_SOCKET, SO_KEEPALIVE, how ? 1 : 0);
   if (how && status >= 0)
-    status = sys::set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(how->idle().count()));
+    status = sys::set_option(fd, IPPROTO_TCP, sys::keep_alive_idle, static_cast<int>(how->idle().count()));
   if (how && status >= 0)
     status = sys::set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(how->interval().count()));
   if (how && status >= 0) status = sys::set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, how->count());

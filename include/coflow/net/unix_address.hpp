@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "coflow/core/result.hpp"
+#include "coflow/net/detail/platform.hpp"
 #include "coflow/net/detail/unix_name.hpp"
 
 namespace coflow::inline v0 {
@@ -34,8 +35,10 @@ class unix_address {
 
   /// A name that is no file (unix(7), "Abstract sockets"), without the zero that the system puts in front. Any bytes,
   /// zeros too. Anybody in the same network namespace can connect to it: no permissions guard it.
-  /// Errors: `std::errc::filename_too_long` beyond `max_size` bytes; `std::errc::invalid_argument` if it is empty.
+  /// Errors: `std::errc::filename_too_long` beyond `max_size` bytes; `std::errc::invalid_argument` if it is empty;
+  /// `std::errc::operation_not_supported` where the system is not Linux, which alone has such names.
   [[nodiscard]] static result<unix_address> abstract(std::string_view name) noexcept {
+    if (!detail::sys::has_abstract_names) return std::make_error_code(std::errc::operation_not_supported);
     return made(name, detail::unix_name_kind::abstract);
   }
 

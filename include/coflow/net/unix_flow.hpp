@@ -108,9 +108,9 @@ class unix_flow {
   /// Who is at the other end. For a connection that was made by `unix_connect` that is whoever listens; for
   /// `unix_pair`, whoever made the pair. Error: what the system says, such as bad_file_descriptor after the close.
   [[nodiscard]] result<unix_credentials> peer_credentials() const noexcept {
-    ucred found{};
-    if (const int status = detail::sys::peer_credentials(socket_->fd(), found); status < 0) return from_system(-status);
-    return unix_credentials(found.pid, found.uid, found.gid);
+    detail::sys::peer_identity found;
+    if (const int status = detail::sys::identify_peer(socket_->fd(), found); status < 0) return from_system(-status);
+    return unix_credentials(found.process, found.user, found.group);
   }
 
   /// The descriptor, or -1 after the close. It stays the flow's.

@@ -229,7 +229,6 @@ inline void listening_socket::serve() noexcept {
 // Shortages end; the connections stay in the kernel's queue and no edge announces them again, so look every 100 ms, and
 // whenever this loop closes a descriptor.
 inline void listening_socket::trouble(std::error_code code) noexcept {
-  readable_ = false;
   loop_->arm(retry_, loop_->now() + std::chrono::milliseconds(100));
   if (!linked()) loop_->add_hungry(*this);
   if (std::exchange(in_trouble_, true)) return;
@@ -238,7 +237,7 @@ inline void listening_socket::trouble(std::error_code code) noexcept {
 
 // True if the operation has its outcome.
 inline bool listening_socket::attempt(accept_wait& op) noexcept {
-  if (!readable_) return false;
+  if (!readable_ || retry_.armed()) return false;
   // Memory comes first: a connection that was accepted and has no room would be lost.
   stream_socket_room room;
   if (!room) {

@@ -159,6 +159,17 @@ template <class Room>
 #endif
 }
 
+[[nodiscard]] inline int make_socket_pair(int domain, int type, int protocol, int (&ends)[2]) noexcept {
+#if COFLOW_LINUX
+  return checked(::socketpair(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, ends));
+#else
+  if (const int status = checked(::socketpair(domain, type, protocol, ends)); status < 0) return status;
+  if (const int status = settled(ends[0]); status < 0) return close(ends[1]), status;
+  if (const int status = settled(ends[1]); status < 0) return close(ends[0]), status;
+  return 0;
+#endif
+}
+
 /// The two ends of a pipe; -1 where there is none.
 struct pipe_ends {
   int read = -1;
@@ -238,14 +249,14 @@ inline constexpr int keep_alive_idle = TCP_KEEPIDLE;
 inline constexpr int keep_alive_idle = TCP_KEEPALIVE;
 #endif
 
-/// Throws away what a TCP socket has received, up to a limit; gives how many bytes, 0 at the end of the stream.
-[[nodiscard]] inline std::ptrdiff_t discard(int fd) noexcept {
+/// Throws away up to `limit` bytes that a TCP socket has received; gives how many, 0 at the end of the stream.
+[[nodiscard]] inline std::ptrdiff_t discard(int fd, std::size_t limit) noexcept {
 #if COFLOW_LINUX
-  return uninterrupted([=] { return ::recv(fd, nullptr, std::size_t{1} << 30, MSG_TRUNC); });  // tcp(7)
+  return uninterrupted([=] { return ::recv(fd, nullptr, limit, MSG_TRUNC); });  // tcp(7)
 #else
   char taken[16 * 1024];
   std::ptrdiff_t all = 0;
-  for (int rounds = 0; rounds < 64; ++rounds) {
+  for (int rounds = 0; rounds < 64 && static_cast<std::size_t>(all) < limit; ++rounds) {
     const std::ptrdiff_t got = uninterrupted([&] { return ::recv(fd, taken, sizeof taken, 0); });
     if (got < 0 && got != -EAGAIN) return got;  // it is told once, so it goes before what was thrown away
     if (got <= 0) return all > 0 ? all : got;
@@ -255,6 +266,35 @@ inline constexpr int keep_alive_idle = TCP_KEEPALIVE;
   return all;
 #endif
 }
+
+/// Who made the connection at the other end of a local socket; 0 for a process that cannot be told.
+struct peer_identity {
+  pid_t process = 0;
+  uid_t user = 0;
+  gid_t group = 0;
+  peer_identity() noexcept {}
+};
+[[nodiscard]] inline int identify_peer(int fd, peer_identity& found) noexcept {
+#ifdef __linux__
+  struct ucred known{};
+  socklen_t size = sizeof known;
+  const int status = checked(::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &known, &size));
+  if (status < 0) return status;
+  found.process = known.pid;
+  found.user = known.uid;
+  found.group = known.gid;
+  return 0;
+#else
+  return checked(::getpeereid(fd, &found.user, &found.group));
+#endif
+}
+
+/// True where local sockets can have a name that is no file (unix(7), "Abstract sockets").
+#ifdef __linux__
+inline constexpr bool has_abstract_names = true;
+#else
+inline constexpr bool has_abstract_names = false;
+#endif
 
 // ---- waiting
 

@@ -17,16 +17,15 @@ namespace detail {
 /// anything else, or what the system says if it is no descriptor.
 [[nodiscard]] inline std::error_code check_stream(int fd, socket_kind kind, bool listening) noexcept {
   int type = 0;
-  int protocol = 0;
   int listens = 0;
   sys::kernel_unix_address own;
   int status = sys::get_option(fd, SOL_SOCKET, SO_TYPE, type);
-  if (status >= 0) status = sys::get_option(fd, SOL_SOCKET, SO_PROTOCOL, protocol);
   if (status >= 0) status = sys::get_option(fd, SOL_SOCKET, SO_ACCEPTCONN, listens);
   if (status >= 0) status = sys::local_address(fd, own);
   if (status == -ENOTSOCK) return error::not_a_stream;
   if (status < 0) return from_system(-status);
-  const bool fits = kind == socket_kind::tcp ? protocol == IPPROTO_TCP : own.is_local() && type == SOCK_STREAM;
+  const bool fits =
+      kind == socket_kind::tcp ? sys::socket_protocol(fd) == IPPROTO_TCP : own.is_local() && type == SOCK_STREAM;
   if (!fits || (listens != 0) != listening) return error::not_a_stream;
   return {};
 }

@@ -281,8 +281,12 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     room_watched_ = false;
     attention_ = connecting_ != nullptr || state().read_half() == half::shut;
   }
-  [[nodiscard]] std::error_code begin_watch(io_executor& on) noexcept { return on.attach(*this); }
-  [[nodiscard]] std::error_code watch_for_room(bool) noexcept { return {}; }
+  [[nodiscard]] std::error_code begin_watch(io_executor& on) noexcept {
+    return on.attach(*this, local_ ? interest::read : interest::both);
+  }
+  [[nodiscard]] std::error_code watch_for_room(bool on) noexcept {
+    return loop_->change_interest(*this, on ? interest::both : interest::read);
+  }
 
   // ---- what takes more than one turn
 
@@ -306,11 +310,13 @@ class stream_socket final : public descriptor, private node, public flow_block<s
         allowance -= std::min(static_cast<std::size_t>(dropped), allowance);
         continue;
       }
-      readable_ = false;
-      if (dropped < 0 && dropped != -EAGAIN) {
+      if (dropped == -EAGAIN) {
+        readable_ = false;
+      } else if (dropped < 0) {
         state().fail_read(from_system(static_cast<int>(-dropped)));
         spread_verdict();
       }
+      return;  // at the end the flag stays set: there is nothing to wait for any more
     }
   }
   // MSG_TRUNC drops unread on TCP alone.

@@ -62,12 +62,8 @@ class kernel_unix_address {
   socklen_t size_ = 0;
 };
 
-[[nodiscard]] inline int unix_socket() noexcept {
-  return checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-[[nodiscard]] inline int unix_pair(int (&ends)[2]) noexcept {
-  return checked(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
-}
+[[nodiscard]] inline int unix_socket() noexcept { return make_socket(AF_UNIX, SOCK_STREAM, 0); }
+[[nodiscard]] inline int unix_pair(int (&ends)[2]) noexcept { return make_socket_pair(AF_UNIX, SOCK_STREAM, 0, ends); }
 [[nodiscard]] inline int bind(int fd, const kernel_unix_address& local) noexcept {
   return checked(::bind(fd, local.data(), local.size()));
 }
@@ -80,15 +76,6 @@ class kernel_unix_address {
 }
 [[nodiscard]] inline int peer_address(int fd, kernel_unix_address& peer) noexcept {
   return checked(::getpeername(fd, peer.data(), peer.room()));
-}
-[[nodiscard]] inline int peer_credentials(int fd, ucred& found) noexcept {
-  socklen_t size = sizeof found;
-  return checked(::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &found, &size));
-}
-
-/// Throws away up to `limit` bytes that a TCP socket has received; see the other `discard`.
-[[nodiscard]] inline std::ptrdiff_t discard(int fd, std::size_t limit) noexcept {
-  return uninterrupted([=] { return ::recv(fd, nullptr, limit, MSG_TRUNC); });
 }
 /// Throws away some of what any stream socket has received; gives how many bytes, 0 at the end of the stream.
 [[nodiscard]] inline std::ptrdiff_t receive_nowhere(int fd) noexcept {
