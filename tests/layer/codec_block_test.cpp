@@ -1,5 +1,7 @@
 // The outer operations of a codec's flow: sealing is the point of no return (laws X2, X3).
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -123,6 +125,88 @@ task<> a_shutdown_as_the_first_operation() {
 
 TEST_CASE("a flow whose first operation is a shutdown waits for the peer's end like any other", "[codec_block]") {
   drive(a_shutdown_as_the_first_operation());
+}
+
+// ---- reading into the caller's memory
+
+static_assert(coflow::ReadIntoFlow<framed>);
+static_assert(coflow::ReadIntoFlow<secure>);
+
+template <class F>
+task<std::string> into(F* flow, std::size_t size) {
+  std::string room(size, '.');
+  const coflow::read_into_result got = co_await flow->read_into(std::as_writable_bytes(std::span<char>(room)));
+  if (got) CHECK(room.find_first_not_of('.', *got) == std::string::npos);
+  if (got.eof()) co_return "eof";
+  if (got.failed()) co_return got.error().message();
+  room.resize(*got);
+  co_return room;
+}
+template <class F>
+task<> into_once(F* flow, std::size_t size, std::string* out) {
+  *out = co_await into(flow, size);
+}
+
+task<> a_room_splits_what_was_decoded() {
+  ends on;
+  co_await say(&on.raw, frame("first") + frame("second") + frame("third"));
+  std::string got = co_await into(&on.flow, 3);
+  CHECK(got == "fir");
+  got = co_await into(&on.flow, 4);
+  CHECK(got == "stse");
+  const read_result rest = co_await on.flow.read();
+  REQUIRE(rest.has_data());
+  CHECK(rest->text() == "cond");
+  got = co_await into(&on.flow, 0);
+  CHECK(got.empty());
+  co_await say(&on.raw, goodbye);
+  got = co_await into(&on.flow, 2);
+  CHECK(got == "th");
+  got = co_await into(&on.flow, 100);
+  CHECK(got == "ird");
+  got = co_await into(&on.flow, 100);
+  CHECK(got == "eof");
+}
+
+TEST_CASE("a room takes what was decoded piece by piece, and loses none", "[codec_block]") {
+  drive(a_room_splits_what_was_decoded());
+}
+
+task<> a_room_waits_for_a_record(bool truncated) {
+  ends on;
+  std::string first;
+  std::string second;
+  task_scope scope;
+  start(scope, into_once(&on.flow, 2, &first));
+  start(scope, into_once(&on.flow, 100, &second));
+  const std::string record = frame("record");
+  co_await say(&on.raw, record.substr(0, 3));
+  co_await turns(3);
+  CHECK(first.empty());  // half a header is nothing
+  co_await say(&on.raw, record.substr(3));
+  co_await turns(3);
+  CHECK(first == "re");
+  CHECK(second == "cord");
+  co_await say(&on.raw, frame("late"));
+  if (truncated) co_await on.raw.close();
+  co_await turns(3);
+  std::string got = co_await into(&on.flow, 3);
+  CHECK(got == "lat");
+  if (!truncated) co_await on.flow.shutdown(shutdown_mode::read);
+  if (truncated) {
+    got = co_await into(&on.flow, 3);
+    CHECK(got == "e");
+  }
+  got = co_await into(&on.flow, 3);
+  CHECK(got == (truncated ? make_error_code(coflow::error::truncated).message() : std::string("eof")));
+}
+
+TEST_CASE("a room waits for decoded bytes, and what it leaves comes before truncation", "[codec_block]") {
+  drive(a_room_waits_for_a_record(true));
+}
+
+TEST_CASE("what a room has left of a record is dropped by a shutdown", "[codec_block]") {
+  drive(a_room_waits_for_a_record(false));
 }
 
 }  // namespace

@@ -111,6 +111,19 @@ class stream_socket final : public flow_block<stream_socket>, public descriptor,
     return attempt::done;
   }
 
+  [[nodiscard]] attempt try_read_into(std::span<std::byte> room, std::size_t& count) {
+    std::ptrdiff_t got;
+    do got = sys::receive(fd_, room.data(), room.size());
+    while (got == -EINTR);
+    if (got <= 0) {
+      buffer none;
+      return read_slowly(got, none);
+    }
+    count = static_cast<std::size_t>(got);
+    if (count < room.size()) readable_ = read_on_;  // drained, as in `claim`
+    return attempt::done;
+  }
+
   [[nodiscard]] std::ptrdiff_t try_send(const buffer& bytes) noexcept {
     if (!writable_) [[unlikely]]
       return -EAGAIN;
