@@ -16,6 +16,7 @@
 #include "coflow/core/node.hpp"
 #include "coflow/core/operation.hpp"
 #include "coflow/core/operation_queue.hpp"
+#include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/shutdown_mode.hpp"

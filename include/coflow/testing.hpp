@@ -27,6 +27,7 @@
 #include "coflow/testing/one_way_laws.hpp"
 #include "coflow/testing/one_way_run.hpp"
 #include "coflow/testing/ownership_laws.hpp"
+#include "coflow/testing/read_into_laws.hpp"
 #include "coflow/testing/read_laws.hpp"
 #include "coflow/testing/reset_laws.hpp"
 #include "coflow/testing/scripted_flow.hpp"

@@ -15,6 +15,7 @@
 #include "broken/broken_closes.hpp"
 #include "broken/broken_layers.hpp"
 #include "broken/broken_ownership.hpp"
+#include "broken/broken_read_intos.hpp"
 #include "broken/broken_reads.hpp"
 #include "broken/broken_shutdowns.hpp"
 #include "broken/broken_writes.hpp"
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
     if (!passed) proof.fail("a flow that breaks no law is rejected:\n" + passed.text(), "");
   }
   reject(proof, broken::broken_reads());
+  reject(proof, broken::broken_read_intos());
   reject(proof, broken::broken_writes());
   reject(proof, broken::broken_shutdowns());
   reject(proof, broken::broken_closes());

@@ -4,11 +4,16 @@
 #include <array>
 #include <cerrno>
 #include <coroutine>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -1338,4 +1343,287 @@ TEST_CASE("long random sequences of actions keep the invariants", "[flow_block]"
     if (!wrong.empty()) FAIL("seed " << seed << ": " << in_words(actions) << ": " << wrong);
   }
   SUCCEED();
+}
+
+// ---- reading into the caller's memory
+
+namespace {
+
+// A transport that fills rooms, out of what the test puts in.
+class room_block final : public coflow::flow_block<room_block> {
+ public:
+  explicit room_block(manual_executor& on) noexcept : home_(on) {}
+
+  bool entered() noexcept { return coflow::executor::current() == &home_ && entered_; }
+  std::error_code enter() noexcept {
+    if (coflow::executor::current() == nullptr) return error::no_executor;
+    entered_ = true;
+    return {};
+  }
+  coflow::executor& home() noexcept { return home_; }
+  [[nodiscard]] bool may_read() const noexcept { return !dry; }
+  coflow::attempt try_read(buffer& data) {
+    const coflow::attempt found = look();
+    if (found != coflow::attempt::done) return found;
+    data = buffer(input);
+    input.clear();
+    return found;
+  }
+  coflow::attempt try_read_into(std::span<std::byte> room, std::size_t& count) {
+    REQUIRE_FALSE(room.empty());
+    const coflow::attempt found = look();
+    if (found != coflow::attempt::done) return found;
+    count = std::min(room.size(), input.size());
+    std::memcpy(room.data(), input.data(), count);
+    input.erase(0, count);
+    return found;
+  }
+  coflow::attempt try_write(coflow::writing_operation<room_block>&) noexcept { return coflow::attempt::wait; }
+  void input_unwanted() noexcept { input.clear(); }
+  void signal_end() noexcept {}
+  void release_transport(bool) noexcept {}
+  void destroy() noexcept {}
+
+  void give(std::string_view text) {
+    input += text;
+    call_reader();
+  }
+
+  std::string input;
+  std::error_code failure;
+  bool ends = false;
+  bool dry = false;
+  int out_of_memory = 0;
+  int attempts = 0;
+
+ private:
+  coflow::attempt look() {
+    ++attempts;
+    if (out_of_memory > 0) {
+      --out_of_memory;
+      throw std::bad_alloc();
+    }
+    if (!input.empty()) return coflow::attempt::done;
+    if (!ends && !failure) return coflow::attempt::wait;
+    if (failure)
+      state().fail_read(failure);
+    else
+      state().end_of_input();
+    return coflow::attempt::verdict;
+  }
+
+  manual_executor& home_;
+  bool entered_ = false;
+};
+
+std::string in_words(const coflow::read_into_result& got, std::string_view room) {
+  if (got.has_count()) return std::to_string(*got) + " " + std::string(room.substr(0, *got));
+  return got.eof() ? "eof" : support::in_words(got.error());
+}
+
+struct room_stage {
+  support::job<void>& start(task<> body) {
+    jobs.push_back(std::make_unique<support::job<void>>(support::job<void>::of(std::move(body))));
+    jobs.back()->start(on);
+    on.run_until_idle();
+    return *jobs.back();
+  }
+  static task<> note_into(room_block* block, journal* into, std::string name, std::size_t size) {
+    std::string room(size, '.');
+    try {
+      const auto got =
+          co_await coflow::read_into_operation<room_block>(*block, std::as_writable_bytes(std::span<char>(room)));
+      into->push_back(name + ": " + in_words(got, room));
+    } catch (const std::bad_alloc&) {
+      into->push_back(name + ": no memory");
+    }
+    if (room.find_first_not_of('.', room.find('.')) != std::string::npos) into->push_back("beyond the count");
+  }
+  static task<> shut_reading(room_block* block) {
+    co_await coflow::shutdown_operation<room_block>(*block, shutdown_mode::read);
+  }
+  static task<> note_plain(room_block* block, journal* into, std::string name) {
+    const auto got = co_await coflow::read_operation<room_block>(*block);
+    into->push_back(name + ": " + support::in_words(got));
+  }
+  static task<> fill_very_often(room_block* block, bool* done) {
+    std::byte room[1];
+    for (int i = 0; i < 100'000; ++i) {
+      const auto got = co_await coflow::read_into_operation<room_block>(*block, std::span(room));
+      if (!got) co_return;
+    }
+    *done = true;
+  }
+  support::job<void>& into(std::string name, std::size_t size) {
+    return start(note_into(&block, &log, std::move(name), size));
+  }
+  support::job<void>& read(std::string name) { return start(note_plain(&block, &log, std::move(name))); }
+  journal noted() {
+    on.run_until_idle();
+    return std::exchange(log, {});
+  }
+
+  manual_executor on;
+  coflow::executor::entry inside{on};
+  room_block block{on};
+  journal log;
+  std::vector<std::unique_ptr<support::job<void>>> jobs;
+};
+
+}  // namespace
+
+TEST_CASE("a read_into that finds data completes at once with what fits", "[flow_block]") {
+  room_stage s;
+  s.block.give("data");
+  s.into("a", 3);
+  CHECK(std::exchange(s.log, {}) == journal{"a: 3 dat"});
+  s.into("b", 10);
+  CHECK(s.noted() == journal{"b: 1 a"});
+}
+
+TEST_CASE("reads of both kinds wait in one queue", "[flow_block]") {
+  room_stage s;
+  s.into("a", 1);
+  s.read("b");
+  s.into("c", 100);
+  s.read("d");
+  s.block.give("1");
+  CHECK(s.noted() == journal{"a: 1 1"});
+  s.block.give("2");
+  CHECK(s.noted() == journal{"b: 2"});
+  s.block.give("34");
+  CHECK(s.noted() == journal{"c: 2 34"});
+  s.block.give("5");
+  CHECK(s.noted() == journal{"d: 5"});
+}
+
+TEST_CASE("what a small room leaves goes to the next that waits", "[flow_block]") {
+  room_stage s;
+  s.into("a", 2);
+  s.into("b", 2);
+  s.read("c");
+  s.block.give("12345");
+  CHECK(s.noted() == journal{"a: 2 12", "b: 2 34", "c: 5"});
+}
+
+TEST_CASE("a first reader of either kind is served on the spot", "[flow_block]") {
+  room_stage s;
+  s.block.dry = true;
+  s.into("a", 2);
+  s.read("b");
+  s.into("c", 1);
+  s.block.input = "1234";
+  CHECK(s.block.attempts == 0);
+  s.block.serve_reader();
+  CHECK(s.log == journal{"a: 2 12"});
+  CHECK(s.noted() == journal{"a: 2 12", "b: 34"});
+  s.block.input = "56";
+  s.block.serve_reader();
+  CHECK(s.log == journal{"c: 1 5"});
+  s.block.serve_reader();  // nobody is there
+  CHECK(s.block.input == "6");
+}
+
+TEST_CASE("a verdict goes to reads of both kinds, and stays", "[flow_block]") {
+  for (const bool by_error : {false, true}) {
+    room_stage s;
+    s.into("a", 1);
+    s.read("b");
+    s.into("c", 1);
+    if (by_error)
+      s.block.failure = io_error;
+    else
+      s.block.ends = true;
+    s.block.call_reader();
+    const std::string end = by_error ? "io error" : "eof";
+    CHECK(s.noted() == journal{"a: " + end, "b: " + end, "c: " + end});
+    const int attempts = s.block.attempts;
+    s.into("d", 1);
+    s.into("e", 0);
+    CHECK(s.noted() == journal{"d: " + end, "e: " + end});
+    CHECK(s.block.attempts == attempts);
+  }
+}
+
+TEST_CASE("an empty room takes nothing and never waits", "[flow_block]") {
+  room_stage s;
+  s.into("a", 0);
+  CHECK(s.log == journal{"a: 0 "});
+  s.read("b");
+  s.into("c", 0);
+  CHECK(s.noted() == journal{"a: 0 ", "c: 0 "});
+  const int attempts = s.block.attempts;
+  s.into("d", 0);
+  CHECK(s.noted() == journal{"d: 0 "});
+  CHECK(s.block.attempts == attempts);
+  s.block.close();
+  CHECK(s.noted() == journal{"b: closed"});
+  s.into("e", 0);
+  CHECK(s.noted() == journal{"e: closed"});
+}
+
+TEST_CASE("a shutdown gives eof to a read_into that waits", "[flow_block]") {
+  room_stage s;
+  s.into("a", 4);
+  s.start(room_stage::shut_reading(&s.block));
+  CHECK(s.noted() == journal{"a: eof"});
+}
+
+TEST_CASE("a read_into that is stopped has taken nothing, and a later one is refused at once", "[flow_block]") {
+  room_stage s;
+  auto& stopped = s.into("a", 4);
+  s.block.give("bytes");  // called, and not yet run
+  stopped.request_stop();
+  CHECK(s.noted() == journal{"a: canceled"});
+  CHECK(s.block.input == "bytes");
+  s.read("b");
+  CHECK(s.noted() == journal{"b: bytes"});
+  auto late = support::job<void>::of(room_stage::note_into(&s.block, &s.log, "c", 0));
+  late.request_stop();
+  late.start(s.on);
+  CHECK(s.noted() == journal{"c: canceled"});
+}
+
+TEST_CASE("a read_into whose coroutine dies lets the next one have its turn", "[flow_block]") {
+  for (const bool called : {false, true}) {
+    room_stage s;
+    s.into("a", 4);
+    s.read("b");
+    s.into("c", 4);
+    if (called) s.block.give("bytes");
+    s.jobs[0]->destroy();
+    if (!called) s.block.give("bytes");
+    CHECK(s.noted() == journal{"b: bytes"});
+    s.block.close();
+    s.jobs[2]->destroy();  // settled, and not yet resumed
+    CHECK(s.noted().empty());
+  }
+}
+
+TEST_CASE("a read_into without memory says so and loses nothing", "[flow_block]") {
+  room_stage s;
+  s.block.out_of_memory = 1;
+  s.block.input = "bytes";
+  s.into("a", 3);
+  CHECK(s.noted() == journal{"a: no memory"});
+  s.block.input.clear();
+  s.into("b", 3);
+  s.block.out_of_memory = 1;
+  s.block.give("bytes");
+  CHECK(s.noted() == journal{"b: no memory"});
+  s.into("c", 9);
+  CHECK(s.noted() == journal{"c: 5 bytes"});
+}
+
+TEST_CASE("readers into the caller's memory that are always served leave a turn to others", "[flow_block]") {
+  room_stage s;
+  s.block.input.assign(100'000, 'x');
+  bool ended = false;
+  s.jobs.push_back(
+      std::make_unique<support::job<void>>(support::job<void>::of(room_stage::fill_very_often(&s.block, &ended))));
+  s.jobs.back()->start(s.on);
+  s.on.run_once();
+  CHECK_FALSE(ended);
+  s.on.run_until_idle();
+  CHECK(ended);
 }

@@ -57,12 +57,16 @@ struct stage {
 
 TEST_CASE("operations are objects with constructors that move before they begin", "[flow_operations]") {
   using reading = coflow::read_operation<fake_block>;
+  using reading_into = coflow::read_into_operation<fake_block>;
   using writing = coflow::write_operation<fake_block>;
   using listing = coflow::writev_operation<fake_block>;
   using shutting = coflow::shutdown_operation<fake_block>;
   using closing = coflow::close_operation<fake_block>;
   // An aggregate would be destroyed twice by g++ 12.
   STATIC_REQUIRE_FALSE(std::is_aggregate_v<reading>);
+  STATIC_REQUIRE_FALSE(std::is_aggregate_v<reading_into>);
+  STATIC_REQUIRE(std::is_move_constructible_v<reading_into>);
+  STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<reading_into>);
   STATIC_REQUIRE_FALSE(std::is_aggregate_v<writing>);
   STATIC_REQUIRE_FALSE(std::is_aggregate_v<listing>);
   STATIC_REQUIRE_FALSE(std::is_aggregate_v<shutting>);

@@ -1,6 +1,7 @@
 #include "coflow/core/flow.hpp"
 
 #include <coroutine>
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,7 +16,9 @@
 
 using coflow::buffer;
 using coflow::Flow;
+using coflow::read_into_result;
 using coflow::read_result;
+using coflow::ReadIntoFlow;
 using coflow::result;
 using coflow::shutdown_mode;
 using coflow::SystemFlow;
@@ -168,6 +171,43 @@ struct cannot_be_assigned : foreign_flow {
   cannot_be_assigned(cannot_be_assigned&&) = default;
   cannot_be_assigned& operator=(cannot_be_assigned&&) = delete;
 };
+
+// Reading into the caller's memory, and what it is taken for.
+struct reads_into : foreign_flow {
+  ready<read_into_result> read_into(std::span<std::byte> room) {
+    return ready<read_into_result>(room.empty() ? std::size_t{0} : std::size_t{1});
+  }
+};
+struct their_read_into : their_flow {
+  ready<coflow::basic_read_into_result<their_error>> read_into(std::span<std::byte>);
+};
+struct read_into_gives_a_size : foreign_flow {
+  ready<std::size_t> read_into(std::span<std::byte>);
+};
+struct read_into_gives_another_error : foreign_flow {
+  ready<coflow::basic_read_into_result<their_error>> read_into(std::span<std::byte>);
+};
+struct read_into_is_no_awaitable : foreign_flow {
+  read_into_result read_into(std::span<std::byte>);
+};
+struct read_into_takes_a_pointer : foreign_flow {
+  ready<read_into_result> read_into(void*, std::size_t);
+};
+struct read_into_is_deleted : reads_into {
+  void read_into(std::span<std::byte>) = delete;
+};
+struct replaces_read : reads_into {
+  ready<read_result> read();
+};
+struct replaces_both : replaces_read {
+  ready<read_into_result> read_into(std::span<std::byte>);
+};
+struct replaces_write : replaces_both {
+  ready<result<void>> write(buffer);
+};
+struct adds_read_into : foreign_flow {
+  ready<read_into_result> read_into(std::span<std::byte>);
+};
 struct only_const_read : foreign_flow {
   ready<read_result> read() const;
 };
@@ -236,6 +276,34 @@ TEST_CASE("a flow with errors of its own is no flow for the layers", "[flow]") {
   STATIC_REQUIRE(SystemFlow<support::fake_flow>);
   STATIC_REQUIRE(SystemFlow<coroutine_flow>);
   STATIC_REQUIRE_FALSE(SystemFlow<their_flow>);
+}
+
+TEST_CASE("a flow may read into the caller's memory or not", "[flow]") {
+  STATIC_REQUIRE(ReadIntoFlow<reads_into>);
+  STATIC_REQUIRE(ReadIntoFlow<their_read_into>);
+  STATIC_REQUIRE(ReadIntoFlow<adds_read_into>);
+  STATIC_REQUIRE(coflow::check_flow_shape<reads_into>());
+  STATIC_REQUIRE(Flow<foreign_flow>);
+  STATIC_REQUIRE_FALSE(ReadIntoFlow<foreign_flow>);
+  STATIC_REQUIRE_FALSE(ReadIntoFlow<no_read>);
+}
+
+TEST_CASE("a read_into of the wrong shape is none", "[flow]") {
+  STATIC_REQUIRE_FALSE(coflow::has_read_into<read_into_gives_a_size>);
+  STATIC_REQUIRE_FALSE(coflow::has_read_into<read_into_gives_another_error>);
+  STATIC_REQUIRE_FALSE(coflow::has_read_into<read_into_is_no_awaitable>);
+  STATIC_REQUIRE_FALSE(coflow::has_read_into<read_into_takes_a_pointer>);
+  STATIC_REQUIRE_FALSE(coflow::has_read_into<read_into_is_deleted>);
+  STATIC_REQUIRE(Flow<read_into_gives_a_size>);
+  STATIC_REQUIRE(coflow::check_flow_shape<read_into_is_deleted>());
+}
+
+TEST_CASE("a class that replaces read and inherits read_into has none, until it replaces both", "[flow]") {
+  STATIC_REQUIRE_FALSE(ReadIntoFlow<replaces_read>);
+  STATIC_REQUIRE(Flow<replaces_read>);
+  STATIC_REQUIRE(coflow::check_flow_shape<replaces_read>());
+  STATIC_REQUIRE(ReadIntoFlow<replaces_both>);
+  STATIC_REQUIRE(ReadIntoFlow<replaces_write>);
 }
 
 namespace {

@@ -90,6 +90,7 @@ struct local {
     peers()[made->second.native_handle()] = made->first.native_handle();
     return std::move(*made);
   }
+  void let_go(flow& end) const noexcept { factories::close_now(end); }
   void reset(flow& end) const noexcept {
     const auto peer = peers().find(end.native_handle());
     if (peer != peers().end() && peers()[peer->second] == end.native_handle()) {

@@ -540,4 +540,126 @@ TEST_CASE("any_flow keeps a strictly aligned flow aligned", "[any_flow]") {
   CHECK(flow.name() == "name");
 }
 
+// ---- reading into the caller's memory
+
+using coflow::any_read_into_flow;
+using coflow::read_into_result;
+
+static_assert(coflow::check_flow_shape<any_read_into_flow>());
+static_assert(coflow::ReadIntoFlow<any_read_into_flow>);
+static_assert(coflow::SystemFlow<any_read_into_flow>);
+static_assert(!coflow::ReadIntoFlow<any_flow>);
+static_assert(std::is_nothrow_move_constructible_v<any_read_into_flow>);
+static_assert(sizeof(any_read_into_flow) == sizeof(void*));
+static_assert(std::constructible_from<any_read_into_flow, memory_flow>);
+static_assert(!std::constructible_from<any_read_into_flow, any_flow>);
+static_assert(!std::constructible_from<any_read_into_flow, foreign_errors>);
+static_assert(!std::is_convertible_v<any_read_into_flow&, any_flow&>);  // which could be given another kind of flow
+
+/// Every operation is a task, and the errors are of the flow's own kind.
+class foreign_rooms : public foreign_errors {
+ public:
+  task<coflow::basic_read_into_result<translating_error>> read_into(std::span<std::byte> room) {
+    ++calls_;
+    if (calls_ == 1) {
+      room.front() = std::byte{'r'};
+      co_return std::size_t{1};
+    }
+    if (calls_ == 2) co_return coflow::end_of_stream;
+    co_return translating_error(trouble::broken);
+  }
+
+ private:
+  int calls_ = 0;
+};
+
+task<> rooms_of_any_kind() {
+  auto [a, b] = coflow::memory_pipe();
+  any_read_into_flow flow(std::move(b), "with a name");
+  CHECK(flow.name() == "with a name");
+  CHECK(flow.target<memory_flow>() != nullptr);
+  CHECK(flow.target<foreign_rooms>() == nullptr);
+  const coflow::result<void> sent = co_await a.write(buffer("12345"));
+  support::expect_success(sent);
+  std::array<std::byte, 3> room{};
+  read_into_result got = co_await flow.read_into(room);
+  expect(got.has_count() && *got == 3 && room[2] == std::byte{'3'}, "the room is filled");
+  const read_result rest = co_await flow.read();
+  support::expect_data(rest, "45");
+  co_await a.shutdown(shutdown_mode::write);
+  got = co_await flow.read_into(room);
+  expect(got.eof(), "eof gets through");
+  const coflow::result<void> back = co_await flow.write(buffer("back"));
+  support::expect_success(back);
+  const read_result answer = co_await a.read();
+  support::expect_data(answer, "back");
+  co_await flow.shutdown(shutdown_mode::read_write);
+  co_await flow.close();
+  got = co_await flow.read_into(room);
+  expect(got.failed() && got.error() == coflow::error::closed, "closed gets through");
+
+  any_read_into_flow foreign{foreign_rooms()};
+  got = co_await foreign.read_into(room);
+  expect(got.has_count() && *got == 1 && room[0] == std::byte{'r'}, "a task is an operation, too");
+  got = co_await foreign.read_into(room);
+  expect(got.eof(), "its eof");
+  got = co_await foreign.read_into(room);
+  expect(got.failed() && got.error() == std::errc::io_error, "its error");
+  // Held by one that holds any flow.
+  any_flow around(std::move(foreign));
+  const read_result data = co_await around.read();
+  support::expect_data(data, "data");
+}
+TEST_CASE("any_read_into_flow reads into the caller's memory, whatever the flow", "[any_flow]") {
+  support::drive(rooms_of_any_kind());
+}
+
+task<std::uint64_t> allocations_of_rooms() {
+  auto [a, b] = coflow::memory_pipe();
+  any_read_into_flow flow(std::move(b));
+  std::array<std::byte, 4> room{};
+  std::uint64_t before = 0;
+  for (int i = 0; i < 200; ++i) {
+    if (i == 100) before = support::allocation_count();
+    const coflow::result<void> sent = co_await a.write(buffer("ping"));
+    if (!sent) break;
+    const read_into_result got = co_await flow.read_into(room);
+    if (!got) break;
+  }
+  const std::uint64_t made = support::allocation_count() - before;
+  co_return coflow::detail::pooling ? made : 0;
+}
+TEST_CASE("any_read_into_flow allocates nothing", "[any_flow]") { CHECK(support::drive(allocations_of_rooms()) == 0); }
+
+task<read_into_result> fill_once(any_read_into_flow* flow, std::span<std::byte> room) {
+  read_into_result got = co_await flow->read_into(room);
+  co_return std::move(got);
+}
+TEST_CASE("a stop and a destruction reach a read into a room through any_read_into_flow", "[any_flow]") {
+  support::manual_executor on;
+  auto [a, b] = coflow::memory_pipe();
+  std::optional<any_read_into_flow> flow(std::in_place, std::move(b));
+  std::array<std::byte, 4> room{};
+  auto stopped = support::job<read_into_result>::of(fill_once(&*flow, room));
+  auto orphaned = support::job<read_into_result>::of(fill_once(&*flow, room));
+  auto destroyed = support::job<read_into_result>::of(fill_once(&*flow, room));
+  stopped.start(on);
+  orphaned.start(on);
+  destroyed.start(on);
+  on.run_until_idle();
+  stopped.request_stop();
+  destroyed.destroy();
+  on.run_until_idle();
+  REQUIRE(stopped.ended());
+  CHECK(stopped.take().error() == coflow::canceled());
+  CHECK_FALSE(orphaned.ended());
+  {
+    const coflow::executor::entry current(on);
+    flow.reset();
+  }
+  on.run_until_idle();
+  REQUIRE(orphaned.ended());
+  CHECK(orphaned.take().error() == coflow::error::closed);
+}
+
 }  // namespace

@@ -5,6 +5,7 @@
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -449,6 +450,34 @@ TEST_CASE("an exception from the flow below passes a layer", "[layered_flow]") {
 TEST_CASE("errors of another type pass a layer as they are", "[layered_flow]") {
   layered_flow<mishap_flow> flow{mishap_flow()};
   support::drive(errors_of_other_types_pass(&flow));
+}
+
+// ---- reading into the caller's memory
+
+static_assert(coflow::ReadIntoFlow<layered_flow<layered_flow<memory_flow>>>);
+static_assert(!coflow::ReadIntoFlow<layered_flow<recording_flow>>);
+static_assert(coflow::check_flow_shape<layered_flow<recording_flow>>());
+// Its `read` counts, so that its inherited `read_into` is none.
+static_assert(!coflow::ReadIntoFlow<counting_flow<memory_flow>>);
+static_assert(coflow::Flow<layered_flow<counting_flow<memory_flow>>>);
+static_assert(!coflow::ReadIntoFlow<layered_flow<counting_flow<memory_flow>>>);
+
+task<> a_layer_reads_into_a_room() {
+  auto [a, b] = coflow::memory_pipe();
+  layered_flow<layered_flow<memory_flow>> flow{layered_flow<memory_flow>(std::move(b))};
+  static_assert(std::is_same_v<decltype(flow.read_into({})), decltype(flow.lowest_layer().read_into({}))>);
+  const coflow::result<void> sent = co_await a.write(buffer("through"));
+  support::expect_success(sent);
+  std::array<char, 4> room{};
+  const coflow::read_into_result got = co_await flow.read_into(std::as_writable_bytes(std::span(room)));
+  expect(got.has_count() && *got == 4, "the room is filled");
+  support::expect_same(std::string(room.data(), room.size()), "thro");
+  const coflow::read_result rest = co_await flow.read();
+  support::expect_data(rest, "ugh");
+}
+
+TEST_CASE("a layer reads into the caller's memory where the flow below does", "[layered_flow]") {
+  support::drive(a_layer_reads_into_a_room());
 }
 
 }  // namespace

@@ -4,9 +4,11 @@
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -363,6 +365,67 @@ TEST_CASE("every operation of a flow can be observed", "[observed]") {
 
 TEST_CASE("observing costs no frame and no allocation", "[observed]") {
   support::drive(observing_costs_no_frame_and_no_allocation());
+}
+
+class counted_rooms : public coflow::layered_flow<memory_flow> {
+ public:
+  counted_rooms(memory_flow inner, std::shared_ptr<std::size_t> count)
+      : layered_flow(std::move(inner)), count_(std::move(count)) {}
+  auto read() {
+    auto add = [count = count_](coflow::read_result got) {
+      *count += got->size();
+      return got;
+    };
+    return observed(layered_flow::read(), std::move(add));
+  }
+  auto read_into(std::span<std::byte> room) {
+    auto add = [count = count_](coflow::read_into_result got) {
+      *count += *got;
+      return got;
+    };
+    return observed(layered_flow::read_into(room), std::move(add));
+  }
+
+ private:
+  std::shared_ptr<std::size_t> count_;
+};
+static_assert(coflow::check_flow_shape<counted_rooms>());
+static_assert(coflow::ReadIntoFlow<counted_rooms>);
+
+task<> read_into_room(counted_rooms* flow, std::span<std::byte> room, coflow::read_into_result* out) {
+  coflow::read_into_result got = co_await flow->read_into(room);
+  *out = std::move(got);
+}
+task<> reads_into_rooms_are_observed() {
+  auto [a, b] = coflow::memory_pipe();
+  const auto count = std::make_shared<std::size_t>(0);
+  counted_rooms flow(std::move(b), count);
+  std::byte room[3];
+  coflow::read_into_result waited;
+  coflow::read_into_result stopped;
+  {
+    task_scope scope;
+    start(scope, read_into_room(&flow, room, &stopped));
+    co_await yield_turn();
+    scope.cancel();
+    co_await yield_turn();
+  }
+  expect(stopped.failed(), "a stop reaches the operation");
+  expect(*count == 0, "nothing was read");
+  task_scope scope;
+  start(scope, read_into_room(&flow, room, &waited));
+  co_await yield_turn();
+  const coflow::result<void> sent = co_await a.write(buffer("12345"));
+  support::expect_success(sent);
+  co_await yield_turn();
+  expect(waited.has_count() && *count == 3, "what went into the room is counted");
+  const coflow::read_result rest = co_await flow.read();
+  support::expect_data(rest, "45");
+  expect(*count == 5, "so is the rest");
+}
+
+TEST_CASE("a read into the caller's memory can be observed like a read", "[observed]") {
+  support::drive(reads_into_rooms_are_observed());
 }
 
 }  // namespace

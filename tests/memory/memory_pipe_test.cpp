@@ -3,9 +3,11 @@
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
 #include <coflow/memory.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -432,6 +434,118 @@ TEST_CASE("an end of a pipe goes with the executor of the other", "[memory_pipe]
 
 TEST_CASE("a reset of a pipe closes the end that it is called on", "[memory_pipe]") {
   support::drive(a_reset_closes_the_end_that_it_is_called_on());
+}
+
+// ---- reading into the caller's memory
+
+static_assert(coflow::ReadIntoFlow<memory_flow>);
+
+task<std::string> into(memory_flow* flow, std::size_t size) {
+  std::string room(size, '.');
+  const coflow::read_into_result got = co_await flow->read_into(std::as_writable_bytes(std::span<char>(room)));
+  if (got) expect(room.find_first_not_of('.', *got) == std::string::npos, "nothing is written beyond the count");
+  if (got.eof()) co_return "eof";
+  if (got.failed()) co_return got.error().message();
+  room.resize(*got);
+  co_return room;
+}
+
+task<> a_room_takes_several_pieces() {
+  auto [a, b] = coflow::memory_pipe(100);
+  for (const char* piece : {"one", "two", "three"}) {
+    const coflow::result<void> sent = co_await a.write(buffer(piece));
+    support::expect_success(sent);
+  }
+  std::string got = co_await into(&b, 5);
+  CHECK(got == "onetw");
+  const coflow::read_result rest = co_await b.read();
+  support::expect_data(rest, "o");
+  got = co_await into(&b, 5);
+  CHECK(got == "three");
+  const coflow::result<void> sent = co_await a.write(buffer("last"));
+  support::expect_success(sent);
+  co_await a.close();
+  got = co_await into(&b, 3);
+  CHECK(got == "las");
+  got = co_await into(&b, 100);
+  CHECK(got == "t");
+  got = co_await into(&b, 100);
+  CHECK(got == "eof");
+}
+
+// The ring's places go round, and its count of bytes stays right.
+task<> rooms_of_every_size_keep_the_account() {
+  auto [a, b] = coflow::memory_pipe(64);
+  std::string sent_text;
+  std::string got_text;
+  for (std::size_t i = 0; i < 2000; ++i) {
+    const std::string piece(1 + i % 9, static_cast<char>('a' + i % 26));
+    sent_text += piece;
+    const coflow::result<void> sent = co_await a.write(buffer(piece));
+    support::expect_success(sent);
+    while (sent_text.size() - got_text.size() > 40) got_text += co_await into(&b, 1 + i % 23);
+  }
+  while (got_text.size() < sent_text.size()) got_text += co_await into(&b, 7);
+  support::expect_same(got_text, sent_text);
+  task_scope scope;
+  writing full;
+  writing one_more;
+  start(scope, write_once(&a, filled(64, 'f'), &full));
+  start(scope, write_once(&a, buffer("+"), &one_more));
+  co_await yield_turn();
+  co_await yield_turn();
+  expect(full.done, "an empty pipe takes its capacity");
+  expect(!one_more.done, "and not one byte more");
+}
+
+task<> a_room_makes_room_for_a_writer() {
+  auto [a, b] = coflow::memory_pipe(10);
+  task_scope scope;
+  writing waits;
+  start(scope, write_once(&a, buffer("0123456789abcde"), &waits));
+  co_await yield_turn();
+  co_await yield_turn();
+  expect(!waits.done, "the write waits");
+  std::string all = co_await into(&b, 5);
+  co_await yield_turn();
+  co_await yield_turn();
+  expect(waits.done, "half of the capacity is room enough");
+  all += co_await into(&b, 100);
+  CHECK(all == "0123456789abcde");
+}
+
+task<> reading_into_allocates_nothing() {
+  auto [a, b] = coflow::memory_pipe();
+  std::byte room[8];
+  std::uint64_t before = 0;
+  for (int i = 0; i < 200; ++i) {
+    if (i == 100) before = support::allocation_count();
+    const coflow::result<void> sent = co_await a.write(filled(20, 'x'));
+    if (!sent) break;
+    for (int left = 20; left > 0;) {
+      const coflow::read_into_result got = co_await b.read_into(room);
+      if (!got) break;
+      left -= static_cast<int>(*got);
+    }
+  }
+  const std::uint64_t made = support::allocation_count() - before;
+  if (coflow::detail::pooling) CHECK(made == 0);
+}
+
+TEST_CASE("a room takes several pieces of a pipe, and leaves the rest", "[memory_pipe]") {
+  support::drive(a_room_takes_several_pieces());
+}
+
+TEST_CASE("rooms of every size keep the account of a pipe's bytes", "[memory_pipe]") {
+  support::drive(rooms_of_every_size_keep_the_account());
+}
+
+TEST_CASE("what goes into a room makes room for a writer", "[memory_pipe]") {
+  support::drive(a_room_makes_room_for_a_writer());
+}
+
+TEST_CASE("reading from a pipe into a room allocates nothing", "[memory_pipe]") {
+  support::drive(reading_into_allocates_nothing());
 }
 
 }  // namespace

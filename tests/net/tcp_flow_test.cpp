@@ -1761,3 +1761,169 @@ TEST_CASE("an echo allocates nothing once it is under way", "[tcp_flow]") {
   CHECK(allocated == 0);
 }
 #endif
+
+// ---- reading into the caller's memory
+
+namespace {
+
+static_assert(coflow::ReadIntoFlow<tcp_flow>);
+static_assert(!std::is_aggregate_v<tcp_flow::read_into_operation>);
+
+task<std::string> from_room(tcp_flow* flow, std::size_t size) {
+  std::string room(size, '.');
+  const coflow::read_into_result got = co_await flow->read_into(std::as_writable_bytes(std::span<char>(room)));
+  if (got.eof()) co_return "eof";
+  if (got.failed()) co_return got.error().message();
+  if (room.find_first_not_of('.', *got) != std::string::npos) co_return "beyond the count";
+  room.resize(*got);
+  co_return room;
+}
+task<> note_room(tcp_flow* flow, std::size_t size, several* into) {
+  std::string got = co_await from_room(flow, size);
+  into->push_back(std::move(got));
+}
+
+task<> read_into_rooms(one_end* end, several* into) {
+  say(end->peer, "0123456789");
+  await_bytes(end->flow.native_handle(), 10);
+  co_await note_room(&end->flow, 3, into);
+  co_await note_room(&end->flow, 0, into);
+  const read_result chunk = co_await end->flow.read();
+  into->push_back(std::string(chunk->text()));
+  {
+    coflow::task_scope scope;
+    scope.spawn(note_room(&end->flow, 100, into)).value();
+    co_await turns(2);
+    say(end->peer, "waited for");
+    const result<void> joined = co_await scope.join();
+    joined.value();
+  }
+  say(end->peer, "the rest");
+  end->peer.reset();
+  await_event(end->flow.native_handle(), POLLRDHUP);
+  co_await note_room(&end->flow, 4, into);
+  co_await note_room(&end->flow, 4, into);
+  co_await note_room(&end->flow, 4, into);
+  co_await note_room(&end->flow, 0, into);
+}
+
+task<> read_to_a_reset(one_end* end, several* into) {
+  say(end->peer, "before");
+  await_bytes(end->flow.native_handle(), 6);
+  reset(end->peer);
+  await_event(end->flow.native_handle(), POLLHUP);
+  for (int i = 0; i < 5; ++i) co_await note_room(&end->flow, 3, into);
+  const read_result last = co_await end->flow.read();
+  into->push_back(last.error().message());
+}
+
+// A room that is filled says nothing about what else is there; one that is not says that nothing is.
+task<> fill_a_large_room(two_ends* ends, std::string sent, std::string* got) {
+  coflow::task_scope scope;
+  notes ignored;
+  scope.spawn(write_into(&ends->left, sent, &ignored)).value();
+  for (std::size_t i = 0; got->size() < sent.size(); ++i) {
+    std::string part = co_await from_room(&ends->right, i % 3 == 0 ? 300'000 : 65'536);
+    *got += part;
+  }
+  const result<void> joined = co_await scope.join();
+  joined.value();
+}
+
+task<> cancel_a_room(one_end* end, several* into) {
+  {
+    coflow::task_scope scope;
+    scope.spawn(note_room(&end->flow, 100, into)).value();
+    co_await turns(1);
+    say(end->peer, "not lost");
+    await_bytes(end->flow.native_handle(), 8);
+    scope.cancel();
+    co_await turns(1);
+  }
+  co_await note_room(&end->flow, 100, into);
+  {
+    coflow::task_scope scope;
+    scope.spawn(note_room(&end->flow, 100, into)).value();
+    co_await turns(1);
+    co_await end->flow.close();
+    co_await turns(1);
+  }
+  co_await note_room(&end->flow, 100, into);
+}
+
+task<> read_past_urgent_data(one_end* end, several* into) {
+  say(end->peer, "before");
+  say(end->peer, "!", MSG_OOB);
+  say(end->peer, "after");
+  await_event(end->flow.native_handle(), POLLPRI);
+  std::string all;
+  while (all.size() < 11) {
+    std::string part = co_await from_room(&end->flow, 100);
+    all += part;
+  }
+  into->push_back(all);
+}
+
+#ifndef COFLOW_NO_POOL
+task<> fill_some(tcp_flow* flow, std::size_t room_size, long count) {
+  std::vector<std::byte> room(room_size);
+  for (long i = 0; i < count; ++i) {
+    const coflow::read_into_result got = co_await flow->read_into(room);
+    if (!got) co_return;
+    const result<void> sent = co_await flow->write(buffer(std::as_bytes(std::span(room).first(*got))));
+    if (!sent) co_return;
+  }
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("a room is filled with what is there, and the end comes behind it", "[tcp_flow]") {
+  one_end end;
+  several seen;
+  REQUIRE(finishes(read_into_rooms(&end, &seen)));
+  CHECK(seen == several{"012", "", "3456789", "waited for", "the ", "rest", "eof", "eof"});
+}
+
+TEST_CASE("a reset comes behind what rooms can still be filled with, and stays", "[tcp_flow]") {
+  one_end end;
+  several seen;
+  REQUIRE(finishes(read_to_a_reset(&end, &seen)));
+  const std::string gone = message_of(std::errc::connection_reset);
+  CHECK(seen == several{"bef", "ore", gone, gone, gone, gone});
+}
+
+TEST_CASE("rooms that are larger than a read is take more than one would", "[tcp_flow]") {
+  two_ends ends;
+  std::string sent(3'000'000, '\0');
+  for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7 % 251);
+  std::string got;
+  REQUIRE(finishes(fill_a_large_room(&ends, sent, &got)));
+  CHECK(got == sent);
+}
+
+TEST_CASE("a room that is given up loses nothing, and a close ends its wait", "[tcp_flow]") {
+  one_end end;
+  several seen;
+  REQUIRE(finishes(cancel_a_room(&end, &seen)));
+  const std::string closed = message_of(coflow::error::closed);
+  CHECK(seen == several{message_of(std::errc::operation_canceled), "not lost", closed, closed});
+}
+
+TEST_CASE("urgent data does not stop a read into a room", "[tcp_flow]") {
+  one_end end;
+  several seen;
+  REQUIRE(finishes(read_past_urgent_data(&end, &seen)));
+  CHECK(seen == several{"beforeafter"});
+}
+
+#ifndef COFLOW_NO_POOL
+TEST_CASE("an echo out of a room allocates nothing once it is under way", "[tcp_flow]") {
+  two_ends ends;
+  std::uint64_t asked = 0;
+  long answered = 0;
+  REQUIRE(finishes(together(ask_some(&ends.left, 100, 5000, &asked, &answered), fill_some(&ends.right, 4096, 5100))));
+  CHECK(answered == 5100);
+  CHECK(asked == 0);
+}
+#endif

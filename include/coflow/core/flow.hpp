@@ -6,11 +6,13 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <type_traits>
 
 #include "coflow/core/awaitable.hpp"
 #include "coflow/core/buffer.hpp"
+#include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/shutdown_mode.hpp"
@@ -68,6 +70,48 @@ template <class F>
 concept SystemFlow = Flow<F> && std::convertible_to<typename F::error_type, std::error_code> &&
                      std::convertible_to<typename F::write_error_type, std::error_code>;
 
+namespace detail {
+
+template <class Class, class Member>
+Class declared_in(Member Class::*);
+
+// The class of F has a `read` of its own and inherits `read_into`, past which that does not see what is read.
+template <class F>
+concept inherits_read_into_past_read = requires {
+  &F::read;
+  &F::read_into;
+  requires !std::same_as<decltype(declared_in(&F::read)), decltype(declared_in(&F::read_into))>;
+  requires std::derived_from<decltype(declared_in(&F::read)), decltype(declared_in(&F::read_into))>;
+};
+template <class F>
+concept names_read_into =
+    requires { &F::read_into; } || requires(F& flow, std::span<std::byte> room) { flow.read_into(room); };
+
+}  // namespace detail
+
+/// `flow.read_into(std::span<std::byte>)`: awaitable, gives a `basic_read_into_result<F::error_type>`. Not every flow
+/// has it; one that has keeps the laws of reading for it in the same words (R1, R3 to R8, S2, C1, C3, X0, X1), and
+/// these:
+///
+/// - The room must live until the await ends, or until the coroutine that waits is destroyed. Nothing of it is written
+///   before the operation completes, and nothing beyond the count afterwards. The count is 1 or more; what the room
+///   does not hold stays for the next read (law R5).
+/// - An operation that does not complete with bytes has taken none (law X1).
+/// - An empty room does no I/O and never waits: a count of 0 while the half is open, the half's verdict after.
+/// - `read` and `read_into` stand in one queue and may be mixed (law R8).
+///
+/// A class that inherits `read_into` and has a `read` of its own, as an adapter may, does not have it for this concept:
+/// what it does when it reads would be left out. It replaces both.
+template <class F>
+concept has_read_into = !detail::inherits_read_into_past_read<F> && requires(F& flow, std::span<std::byte> room) {
+  { flow.read_into(room) } -> awaitable_of<basic_read_into_result<typename F::error_type>>;
+};
+
+/// A `Flow` that also reads into memory of the caller's own, for whoever has a place for the bytes already: a fixed
+/// array, a ring, a mapped file. `read` is the better choice where they are passed on.
+template <class F>
+concept ReadIntoFlow = Flow<F> && has_read_into<F>;
+
 /// Compiles only if `F` is a `Flow`, and says in one line which operation is missing or has the wrong shape:
 /// `static_assert(coflow::check_flow_shape<my_flow>());`
 template <class F>
@@ -80,6 +124,9 @@ consteval bool check_flow_shape() {
     static_assert(has_write<F>, "a Flow has write(buffer), an awaitable of result<void, write_error_type>");
     static_assert(has_writev<F>,
                   "a Flow has writev(std::span<buffer>), an awaitable of result<void, write_error_type>");
+    static_assert(has_read_into<F> || !detail::names_read_into<F> || detail::inherits_read_into_past_read<F>,
+                  "a Flow that has read_into(std::span<std::byte>) gives an awaitable of "
+                  "basic_read_into_result<error_type>");
   }
   static_assert(has_shutdown<F>, "a Flow has shutdown(shutdown_mode), an awaitable of void");
   static_assert(has_close<F>, "a Flow has close(), an awaitable of void");

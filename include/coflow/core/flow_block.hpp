@@ -7,6 +7,7 @@
 /// here.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <new>
 #include <system_error>
@@ -43,7 +44,12 @@ enum class attempt {
 ///
 ///     void begin_end() noexcept;               // begin to tell the peer, and call `end_is_out` when it has been told
 ///
-/// and optionally, for writes of one buffer that nobody is before,
+/// and optionally, for a handle that has `read_into` (the room is never empty, and filled from the front),
+///
+///     attempt try_read_into(std::span<std::byte> room, std::size_t& count);   // like try_read; `count` when it is
+///     done
+///
+/// and, for writes of one buffer that nobody is before,
 ///
 ///     std::ptrdiff_t try_send(const buffer& bytes) noexcept;   // how many went out at once, or why none did
 ///     void keep_failure(std::ptrdiff_t sent) noexcept;         // told what try_send gave if that was not positive
@@ -53,7 +59,7 @@ enum class attempt {
 template <class Derived>
 class flow_block {
  public:
-  using reading = read_operation<Derived>;
+  using reading = reading_operation<Derived>;
   using writing = writing_operation<Derived>;
   using shutting = shutdown_operation<Derived>;
 
@@ -70,8 +76,8 @@ class flow_block {
 
   // ---- for the operations; true means: suspended
 
-  [[nodiscard, gnu::noinline]] bool start(reading& op) noexcept {
-    if (op.stop_requested() || !state_.can_read() || !self().entered()) [[unlikely]]
+  [[nodiscard, gnu::noinline]] bool start(std::derived_from<reading> auto& op) noexcept {
+    if (op.stop_requested() || !state_.can_read() || op.wants_nothing() || !self().entered()) [[unlikely]]
       return start_reluctantly(op);
     if (readers_.idle() && self().may_read()) return start_now(op);
     readers_.push(op);
@@ -119,7 +125,7 @@ class flow_block {
 
   [[nodiscard, gnu::noinline]] bool try_again(reading& op) noexcept {
     readers_.answer(op);
-    if (!attempt_read(op)) return false;
+    if (!attempt_queued(op)) return false;
     readers_.pop();
     call(readers_);
     return true;
@@ -180,7 +186,7 @@ class flow_block {
     queued_operation* first = readers_.waiting();
     if (first == nullptr) return;
     auto& op = static_cast<reading&>(*first);
-    if (!attempt_read(op)) return;
+    if (!attempt_queued(op)) return;
     readers_.pop();
     call(readers_);
     self().home().renew_turns();
@@ -235,7 +241,7 @@ class flow_block {
   [[gnu::noinline]] void call_first_of(operation_queue& queue) noexcept { queue.call(self().home()); }
 
   // Nobody is before it. An operation that would go on for too long in this turn takes its next chance in another.
-  [[nodiscard, gnu::noinline]] bool start_now(reading& op) noexcept {
+  [[nodiscard, gnu::noinline]] bool start_now(std::derived_from<reading> auto& op) noexcept {
     const bool in_turn = self().home().take_turn();
     if (in_turn && attempt_read(op)) return false;
     readers_.push(op);
@@ -273,12 +279,14 @@ class flow_block {
   }
 
   // Something keeps it from beginning, if only that the flow has no executor yet.
-  [[nodiscard, gnu::noinline, gnu::cold]] bool start_reluctantly(reading& op) noexcept {
+  [[nodiscard, gnu::noinline, gnu::cold]] bool start_reluctantly(std::derived_from<reading> auto& op) noexcept {
     std::error_code refused;
     if (op.stop_requested())
       refused = canceled();
     else if (!state_.can_read())
       refused = state_.read_verdict();
+    else if (op.wants_nothing())
+      return false;
     else if (refused = self().enter(); !refused)
       return start(op);
     op.come_to(refused);
@@ -300,10 +308,10 @@ class flow_block {
   }
 
   // True if the operation has its outcome.
-  [[gnu::always_inline]] bool attempt_read(reading& op) noexcept {
+  [[gnu::always_inline]] bool attempt_read(std::derived_from<reading> auto& op) noexcept {
     attempt came_to;
     try {
-      came_to = self().try_read(op.data_);
+      came_to = op.take(self());
     } catch (const std::bad_alloc&) {
       op.came_to_ = reading::outcome::out_of_memory;
       return true;
@@ -314,6 +322,14 @@ class flow_block {
     meet_verdict(op);
     return true;
   }
+  [[gnu::always_inline]] bool attempt_queued(reading& op) noexcept {
+    if constexpr (requires(std::size_t& count) { self().try_read_into({}, count); }) {
+      if (op.came_to_ == reading::outcome::count) [[unlikely]]
+        return attempt_read_into(static_cast<read_into_operation<Derived>&>(op));
+    }
+    return attempt_read(static_cast<read_operation<Derived>&>(op));
+  }
+  [[gnu::noinline]] bool attempt_read_into(read_into_operation<Derived>& op) noexcept { return attempt_read(op); }
   [[gnu::always_inline]] bool attempt_write(writing& op) noexcept {
     const attempt came_to = self().try_write(op);
     if (came_to == attempt::wait) return false;

@@ -1,7 +1,7 @@
 /// \file
-/// The operation objects of a flow that is built on `flow_block`: what `read`, `write`, `writev`, `shutdown` and
-/// `close` return. They live in the awaiting coroutine's frame. Each begins when it is awaited (law O1), which must
-/// happen before the flow is destroyed; once begun, the flow may be moved or destroyed (law O2).
+/// The operation objects of a flow that is built on `flow_block`: what `read`, `read_into`, `write`, `writev`,
+/// `shutdown` and `close` return. They live in the awaiting coroutine's frame. Each begins when it is awaited (law O1),
+/// which must happen before the flow is destroyed; once begun, the flow may be moved or destroyed (law O2).
 #pragma once
 
 #include <coroutine>
@@ -14,6 +14,7 @@
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/detail/storage.hpp"
 #include "coflow/core/operation_queue.hpp"
+#include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/shutdown_mode.hpp"
@@ -23,38 +24,37 @@ namespace coflow::inline v0 {
 template <class Derived>
 class flow_block;
 
-/// What `flow.read()` returns: gives a `read_result`.
-/// Cancellation: no byte is lost; the flow stays usable (law X1). Throws std::bad_alloc, losing no byte, if there is no
-/// memory for the data.
+/// The part of a read that does not depend on where the bytes go.
 template <class Block>
-class [[nodiscard]] read_operation final : public queued_operation {
+class reading_operation : public queued_operation {
  public:
-  explicit read_operation(Block& block) noexcept : block_(block) {}
-  read_operation(read_operation&& unbegun) noexcept : block_(unbegun.block_) {}
-  ~read_operation() {
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+ protected:
+  friend flow_block<Block>;
+
+  // A read into the caller's memory says `count` from its beginning: that tells the two apart.
+  enum class outcome : unsigned char { data, eof, failure, out_of_memory, count };
+
+  reading_operation(Block& block, outcome hoped_for) noexcept : came_to_(hoped_for), block_(block) {}
+  reading_operation(reading_operation&& unbegun) noexcept : came_to_(unbegun.came_to_), block_(unbegun.block_) {}
+  ~reading_operation() {
     if (phase_ != operation_phase::idle) [[unlikely]]
       give_up();
   }
 
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <suspended_coroutine Handle>
-  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
-    this->bind(awaiting);
-    return block_.start(*this);
-  }
-  [[nodiscard]] read_result await_resume() {
-    if (came_to_ == outcome::data) [[likely]]
-      return std::move(data_);
+  // What came instead of bytes.
+  template <class Result>
+  [[nodiscard]] Result verdict() const {
     if (came_to_ == outcome::out_of_memory) throw std::bad_alloc();
     if (came_to_ == outcome::eof) return end_of_stream;
     return failure_;
   }
 
+  outcome came_to_;
+  Block& block_;
+
  private:
-  friend flow_block<Block>;
-
-  enum class outcome : unsigned char { data, eof, failure, out_of_memory };
-
   void run() noexcept override {
     if (phase_ != operation_phase::called || block_.try_again(*this)) {
       phase_ = operation_phase::idle;
@@ -76,12 +76,75 @@ class [[nodiscard]] read_operation final : public queued_operation {
     detail::construct(failure_, verdict);
   }
 
-  outcome came_to_ = outcome::data;
-  Block& block_;
-  buffer data_;
   union {
     std::error_code failure_;  // an object only when there is a verdict: making an empty code is a call
   };
+};
+
+/// What `flow.read()` returns: gives a `read_result`.
+/// Cancellation: no byte is lost; the flow stays usable (law X1). Throws std::bad_alloc, losing no byte, if there is no
+/// memory for the data.
+template <class Block>
+class [[nodiscard]] read_operation final : public reading_operation<Block> {
+  using base = reading_operation<Block>;
+
+ public:
+  explicit read_operation(Block& block) noexcept : base(block, base::outcome::data) {}
+  read_operation(read_operation&& unbegun) noexcept : base(std::move(unbegun)) {}
+  ~read_operation() = default;
+
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
+    this->bind(awaiting);
+    return this->block_.start(*this);
+  }
+  [[nodiscard]] read_result await_resume() {
+    if (this->came_to_ == base::outcome::data) [[likely]]
+      return std::move(data_);
+    return this->template verdict<read_result>();
+  }
+
+ private:
+  friend flow_block<Block>;
+
+  [[nodiscard]] static constexpr bool wants_nothing() noexcept { return false; }
+  [[nodiscard, gnu::always_inline]] auto take(Block& block) { return block.try_read(data_); }
+
+  buffer data_;
+};
+
+/// What `flow.read_into(room)` returns: gives a `read_into_result`. The room must live until the await ends.
+/// Cancellation: no byte is lost; the flow stays usable (law X1). Throws std::bad_alloc, losing no byte, if the flow
+/// has no memory to come to the data by.
+template <class Block>
+class [[nodiscard]] read_into_operation final : public reading_operation<Block> {
+  using base = reading_operation<Block>;
+
+ public:
+  read_into_operation(Block& block, std::span<std::byte> room) noexcept
+      : base(block, base::outcome::count), room_(room) {}
+  read_into_operation(read_into_operation&& unbegun) noexcept : base(std::move(unbegun)), room_(unbegun.room_) {}
+  ~read_into_operation() = default;
+
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
+    this->bind(awaiting);
+    return this->block_.start(*this);
+  }
+  [[nodiscard]] read_into_result await_resume() const {
+    if (this->came_to_ == base::outcome::count) [[likely]]
+      return count_;
+    return this->template verdict<read_into_result>();
+  }
+
+ private:
+  friend flow_block<Block>;
+
+  [[nodiscard]] bool wants_nothing() const noexcept { return room_.empty(); }
+  [[nodiscard, gnu::always_inline]] auto take(Block& block) { return block.try_read_into(room_, count_); }
+
+  std::span<std::byte> room_;
+  std::size_t count_ = 0;
 };
 
 /// The part of a write that does not depend on who holds the buffers. `rest`, `advance` and `accept` are for the block.

@@ -23,6 +23,7 @@
 namespace coflow::inline v0 {
 
 class any_flow;
+class any_read_into_flow;
 
 namespace detail {
 
@@ -43,6 +44,11 @@ struct any_functions {
   begin<void, no_argument> close;
   void (*destroy_flow)(void*) noexcept;
   void (*free_block)(any_block*) noexcept;
+};
+
+/// The same of a flow that has `read_into`.
+struct any_read_into_functions : any_functions {
+  begin<read_into_result, std::span<std::byte>> read_into;
 };
 
 /// The one piece of memory behind an `any_flow`: this, the flow, and the name.
@@ -148,6 +154,10 @@ struct any_functions_of {
   static bool read(any_block& block, erased_wait<read_result>& wait, no_argument& none) {
     return begin_wait(flow_in(block), wait, none, [](F& flow, no_argument&) -> decltype(auto) { return flow.read(); });
   }
+  static bool read_into(any_block& block, erased_wait<read_into_result>& wait, std::span<std::byte>& room) {
+    return begin_wait(flow_in(block), wait, room,
+                      [](F& flow, std::span<std::byte>& given) -> decltype(auto) { return flow.read_into(given); });
+  }
   static bool write(any_block& block, erased_wait<result<void>>& wait, buffer& bytes) {
     return begin_wait(flow_in(block), wait, bytes,
                       [](F& flow, buffer& given) -> decltype(auto) { return flow.write(std::move(given)); });
@@ -175,7 +185,14 @@ struct any_functions_of {
   }
   static void destroy(void* flow) noexcept { static_cast<F*>(flow)->~F(); }
 
-  static constexpr any_functions table{&read, &write, &writev, &shutdown, &close, &destroy, &any_block_of<F>::free};
+  [[nodiscard]] static constexpr auto all() noexcept {
+    constexpr any_functions five{&read, &write, &writev, &shutdown, &close, &destroy, &any_block_of<F>::free};
+    if constexpr (has_read_into<F>)
+      return any_read_into_functions{five, &read_into};
+    else
+      return five;
+  }
+  static constexpr auto table = all();
 };
 
 template <class F>
@@ -274,9 +291,39 @@ class any_flow {
   }
 
  private:
+  friend any_read_into_flow;
+
   [[nodiscard]] const detail::any_functions& functions() const noexcept { return block_->functions(); }
 
   flow_handle<detail::any_block> block_;
+};
+
+/// An `any_flow` that also reads into the caller's memory, and holds only flows that do: nothing could be made up for
+/// those that do not without keeping bytes back from `read`. It is a flow of a type of its own.
+class any_read_into_flow : any_flow {
+ public:
+  using any_flow::error_type;
+  using any_flow::write_error_type;
+
+  /// Takes `flow` over; `name` is copied. Throws std::bad_alloc, or what moving `flow` throws; it is lost then.
+  template <class F>
+    requires(!std::same_as<F, any_read_into_flow> && SystemFlow<F> && has_read_into<F>)
+  explicit any_read_into_flow(F flow, std::string_view name = {}) : any_flow(std::move(flow), name) {}
+
+  using any_flow::close;
+  using any_flow::name;
+  using any_flow::read;
+  using any_flow::shutdown;
+  using any_flow::target;
+  using any_flow::write;
+  using any_flow::writev;
+
+  /// Reads the next bytes of the stream into `room`, which must live until the await ends, with all that the flow
+  /// inside promises of it.
+  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept {
+    const auto& functions = static_cast<const detail::any_read_into_functions&>(this->functions());
+    return detail::any_operation<read_into_result, std::span<std::byte>>(*block_, functions.read_into, room);
+  }
 };
 
 }  // namespace coflow::inline v0

@@ -16,6 +16,7 @@
 #include "coflow/layer/codec.hpp"
 #include "coflow/layer/codec_options.hpp"
 #include "coflow/layer/codec_wire.hpp"
+#include "coflow/layer/detail/buffer_queue.hpp"
 #include "coflow/layer/detail/codec_operations.hpp"
 
 namespace coflow::inline v0 {
@@ -138,24 +139,10 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] bool may_read() const noexcept { return true; }
 
   [[nodiscard]] attempt try_read(buffer& data) {
-    for (bool asked = false;; asked = true) {
-      if (!wire_.decoded().empty()) {
-        data = wire_.decoded().pop();
-        if (wire_.decoded().empty()) look_below(&wire::read_ahead);
-        return attempt::done;
-      }
-      if (wire_.input_ended()) {
-        if (wire_.input_failure())
-          this->state().fail_read(wire_.input_failure());
-        else
-          this->state().end_of_stream();
-        look_whether_over();
-        return attempt::verdict;
-      }
-      if (wire_.take_out_of_memory()) throw std::bad_alloc();
-      if (asked) return attempt::wait;
-      look_below(&wire::want_input);
-    }
+    return take_decoded([&data](detail::buffer_queue& decoded) noexcept { data = decoded.pop(); });
+  }
+  [[nodiscard]] attempt try_read_into(std::span<std::byte> room, std::size_t& count) {
+    return take_decoded([room, &count](detail::buffer_queue& decoded) noexcept { count = decoded.take_into(room); });
   }
 
   [[nodiscard]] attempt try_write(writing& op) noexcept {
@@ -205,6 +192,29 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     reading_now_ = true;
     (wire_.*how)();
     reading_now_ = false;
+  }
+
+  // `take` takes out some of what was decoded.
+  template <class Take>
+  [[nodiscard]] attempt take_decoded(Take take) {
+    for (bool asked = false;; asked = true) {
+      if (!wire_.decoded().empty()) {
+        take(wire_.decoded());
+        if (wire_.decoded().empty()) look_below(&wire::read_ahead);
+        return attempt::done;
+      }
+      if (wire_.input_ended()) {
+        if (wire_.input_failure())
+          this->state().fail_read(wire_.input_failure());
+        else
+          this->state().end_of_stream();
+        look_whether_over();
+        return attempt::verdict;
+      }
+      if (wire_.take_out_of_memory()) throw std::bad_alloc();
+      if (asked) return attempt::wait;
+      look_below(&wire::want_input);
+    }
   }
 
   // The point of no return: what is taken from `op` here is sent (law X2).
@@ -300,7 +310,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   handshaking* handshake_ = nullptr;
   operation_queue closers_;
   limit limit_{*this};
-  bool reading_now_ = false;  // inside try_read, whose operation must not be called
+  bool reading_now_ = false;  // inside an attempt to read, whose operation must not be called
   bool writing_now_ = false;  // inside try_write
   bool shut_here_ = false;
   bool lingering_ = false;  // both halves are over, and the layer waits for the peer's end below

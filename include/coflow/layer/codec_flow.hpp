@@ -2,6 +2,7 @@
 /// A flow made of another flow and a codec: TLS, framing, compression.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <system_error>
@@ -47,6 +48,9 @@ class codec_flow {
   /// the inner stream ends without the peer's goodbye (laws L6, L7, L9).
   /// Concurrency: reads are served in order. Cancellation: no byte is lost; the inner read goes on (law L1).
   [[nodiscard]] auto read() noexcept { return read_operation<block>(*block_); }
+  /// Copies the next decoded bytes, as many as are there and as fit, into `room`, which must live until the await ends.
+  /// Gives how many. Errors, concurrency and cancellation: as for `read`.
+  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept { return read_into_operation<block>(*block_, room); }
   /// Encodes all of `bytes`, and waits until the inner flow has accepted them.
   /// Cancellation: before a byte is encoded the flow stays usable; when all are, the write is a success (law X2).
   [[nodiscard]] auto write(buffer bytes) noexcept { return write_operation<block>(*block_, std::move(bytes)); }

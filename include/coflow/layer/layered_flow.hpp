@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -25,14 +26,15 @@ template <class F>
 
 }  // namespace detail
 
-/// An adapter that holds the flow below and forwards all five operations to it, by returning the inner operation
+/// An adapter that holds the flow below and forwards all operations to it, by returning the inner operation
 /// itself: a layer costs nothing where it changes nothing. Shutdown and close therefore reach the inner flow (laws L2,
 /// L3), the inner flow is closed when the layer is destroyed, and every law of the inner flow holds for the layer.
 ///
-/// An adapter derives from it and replaces what it observes; one that replaces `write` replaces `writev` with it. State
-/// of the adapter's own that an operation touches when it completes belongs into a block that the operation co-owns,
-/// because the flow may be moved or destroyed meanwhile (law O2); see `observed` and the example own_layer. Whoever
-/// changes bytes writes a codec instead.
+/// An adapter derives from it and replaces what it observes; one that replaces `write` replaces `writev` with it, and
+/// one that replaces `read` replaces `read_into` with it; where it does not, `has_read_into` does not hold for it.
+/// State of the adapter's own that an operation touches when it completes belongs into a block that the operation
+/// co-owns, because the flow may be moved or destroyed meanwhile (law O2); see `observed` and the example own_layer.
+/// Whoever changes bytes writes a codec instead.
 template <SystemFlow Inner>
 class layered_flow {
  public:
@@ -44,6 +46,12 @@ class layered_flow {
 
   /// Reads from the flow below.
   [[nodiscard]] auto read() { return inner_.read(); }
+  /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
+    requires has_read_into<Inner>
+  {
+    return inner_.read_into(room);
+  }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) { return inner_.write(std::move(bytes)); }
   /// Writes to the flow below; the array must live until the await ends.

@@ -2,6 +2,7 @@
 /// A flow made of callables.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -64,6 +65,9 @@ class function_flow {
   /// Reads the next bytes of the stream.
   /// Concurrency: reads are served in order. Cancellation: no byte is lost.
   [[nodiscard]] auto read() noexcept { return read_operation<block>(*block_); }
+  /// Copies the next bytes of the stream, as many as a call gave and as fit, into `room`, which must live until the
+  /// await ends. Gives how many; the rest is the next read's.
+  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept { return read_into_operation<block>(*block_, room); }
   /// Writes all of `bytes`. Concurrency: writes are handed over in order. Cancellation: see above.
   [[nodiscard]] auto write(buffer bytes) noexcept { return write_operation<block>(*block_, std::move(bytes)); }
   /// Writes all of `list` in order, a call for each; the array must live until the await ends.

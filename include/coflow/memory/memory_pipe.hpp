@@ -2,7 +2,6 @@
 /// Two connected flows in memory, with back-pressure.
 #pragma once
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
@@ -36,6 +36,7 @@ class pipe_end : public flow_block<pipe_end> {
   [[nodiscard]] inline executor& home() noexcept;
   [[nodiscard]] bool may_read() const noexcept { return true; }
   [[nodiscard]] inline attempt try_read(buffer& data);
+  [[nodiscard]] inline attempt try_read_into(std::span<std::byte> room, std::size_t& count) noexcept;
   [[nodiscard]] inline attempt try_write(writing_operation<pipe_end>& op) noexcept;
   inline void input_unwanted() noexcept;
   inline void signal_end() noexcept;
@@ -48,6 +49,7 @@ class pipe_end : public flow_block<pipe_end> {
   enum class finish : std::uint8_t { none, end, reset };
 
   [[nodiscard]] inline pipe_end& peer() noexcept;
+  [[nodiscard]] inline attempt nothing_to_read() noexcept;
   [[nodiscard]] inline bool worth_moving(std::span<const buffer> rest) noexcept;
   inline void peer_is_gone(finish how) noexcept;
 
@@ -61,7 +63,7 @@ class pipe_end : public flow_block<pipe_end> {
 class pipe_block final : public pooled, public executor::dependent {
  public:
   explicit pipe_block(std::size_t capacity) noexcept
-      : capacity_(std::max<std::size_t>(capacity, 1)), worthwhile_(capacity < 64 ? 1 : capacity / 2) {}
+      : capacity_(larger<std::size_t>(capacity, 1)), worthwhile_(capacity < 64 ? 1 : capacity / 2) {}
 
   pipe_end& first() noexcept { return first_; }
   pipe_end& second() noexcept { return second_; }
@@ -111,6 +113,17 @@ inline attempt pipe_end::try_read(buffer& data) {
     peer().call_writer();
     return attempt::done;
   }
+  return nothing_to_read();
+}
+
+inline attempt pipe_end::try_read_into(std::span<std::byte> room, std::size_t& count) noexcept {
+  if (incoming_.empty()) return nothing_to_read();
+  count = incoming_.take_into(room);
+  peer().call_writer();
+  return attempt::done;
+}
+
+inline attempt pipe_end::nothing_to_read() noexcept {
   if (incoming_finish_ == finish::none && !state().broken()) return attempt::wait;
   if (incoming_finish_ == finish::reset)
     state().fail_read(from_system(ECONNRESET));
@@ -208,6 +221,11 @@ class memory_flow {
   /// Reads the next bytes of the stream: the pieces that the other end wrote, without copying.
   /// Concurrency: reads are served in order. Cancellation: no byte is lost.
   [[nodiscard]] auto read() noexcept { return read_operation<detail::pipe_end>(*end_); }
+  /// Copies the next bytes of the stream, as many as are there and as fit, into `room`, which must live until the await
+  /// ends. Gives how many. Concurrency and cancellation: as for `read`.
+  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept {
+    return read_into_operation<detail::pipe_end>(*end_, room);
+  }
   /// Writes all of `bytes`; waits while the pipe is full.
   [[nodiscard]] auto write(buffer bytes) noexcept { return write_operation<detail::pipe_end>(*end_, std::move(bytes)); }
   /// Writes all of `list` in order; the array must live until the await ends.

@@ -18,6 +18,7 @@
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/limited_task.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/stream_socket_room.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/name_resolver.hpp"

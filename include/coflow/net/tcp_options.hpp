@@ -2,13 +2,13 @@
 /// Options of TCP connections and listeners.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/detail/shared_callback.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
@@ -56,7 +56,9 @@ class connect_options {
   /// beyond counts as that; 250 ms unless set.
   connect_options& attempt_delay(std::chrono::nanoseconds time) noexcept {
     using namespace std::chrono_literals;
-    return attempt_delay_ = std::clamp<std::chrono::nanoseconds>(time, 10ms, 2s), *this;
+    return attempt_delay_ =
+               detail::smaller<std::chrono::nanoseconds>(detail::larger<std::chrono::nanoseconds>(time, 10ms), 2s),
+           *this;
   }
 
   [[nodiscard]] std::optional<std::chrono::nanoseconds> timeout() const noexcept { return timeout_; }

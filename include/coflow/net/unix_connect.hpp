@@ -2,7 +2,6 @@
 /// Making a local (unix-domain) connection.
 #pragma once
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <coroutine>
@@ -11,10 +10,12 @@
 #include <utility>
 
 #include "coflow/async/sleep.hpp"
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/operation.hpp"
 #include "coflow/core/task.hpp"
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/stream_socket_room.hpp"
 #include "coflow/net/detail/system_unix.hpp"
 #include "coflow/net/unix_address.hpp"
 #include "coflow/net/unix_flow.hpp"
@@ -77,11 +78,11 @@ inline int connect_local(const unix_address& remote) noexcept {
     if (deadline) {
       const executor::time_point now = running->now();
       if (*deadline <= now) co_return error::timed_out;
-      wait = std::min(wait, *deadline - now);
+      wait = detail::smaller(wait, *deadline - now);
     }
     const result<void> slept = co_await sleep_for(wait);
     if (!slept) co_return slept.error();
-    pause = std::min<executor::duration>(pause * 2, std::chrono::milliseconds(50));
+    pause = detail::smaller<executor::duration>(pause * 2, std::chrono::milliseconds(50));
   }
 }
 

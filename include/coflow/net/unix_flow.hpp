@@ -14,6 +14,7 @@
 #include "coflow/core/flow_operations.hpp"
 #include "coflow/net/detail/socket_checks.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/stream_socket_room.hpp"
 #include "coflow/net/detail/system_unix.hpp"
 #include "coflow/net/unix_address.hpp"
 
@@ -51,6 +52,7 @@ class unix_flow {
   using error_type = std::error_code;
   using write_error_type = std::error_code;
   using read_operation = coflow::read_operation<detail::stream_socket>;
+  using read_into_operation = coflow::read_into_operation<detail::stream_socket>;
   using write_operation = coflow::write_operation<detail::stream_socket>;
   using writev_operation = coflow::writev_operation<detail::stream_socket>;
   using shutdown_operation = coflow::shutdown_operation<detail::stream_socket>;
@@ -74,6 +76,14 @@ class unix_flow {
   /// Cancellation: no byte is lost; the flow stays usable.
   /// Errors: condition `disconnected` when the connection is gone; otherwise what the system said.
   [[nodiscard]] read_operation read() noexcept { return read_operation(*socket_); }
+
+  /// Reads the next bytes of the stream, as many as are there and as fit, straight into `room`, which must live until
+  /// the await ends.
+  /// Completes with their count (1 or more; 0 for an empty room), eof, or an error; the first eof or error is final.
+  /// Concurrency, cancellation and errors: as for `read`, with which it may be mixed.
+  [[nodiscard]] read_into_operation read_into(std::span<std::byte> room) noexcept {
+    return read_into_operation(*socket_, room);
+  }
 
   /// Writes all of `bytes`. Success means that the kernel has accepted them (law W1).
   /// Concurrency: writes go out whole and in order. Cancellation: see law X2.

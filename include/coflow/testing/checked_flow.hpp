@@ -9,40 +9,23 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/flow.hpp"
+#include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/task.hpp"
+#include "coflow/testing/detail/guarded_room.hpp"
+#include "coflow/testing/detail/outcomes.hpp"
 #include "coflow/testing/expect.hpp"
 
 namespace coflow::inline v0 {
 namespace laws {
-
-/// What came of a read that ran as a child.
-struct reading {
-  reading() noexcept {}
-  bool started = false;
-  bool done = false;
-  read_result got;
-};
-/// What came of a write that ran as a child.
-struct writing {
-  writing() noexcept {}
-  bool started = false;
-  bool done = false;
-  result<void> sent;
-};
-/// What came of a shutdown or a close that ran as a child.
-struct shutting {
-  shutting() noexcept {}
-  bool started = false;
-  bool done = false;
-};
 
 /// Somebody else's coroutine: it starts at once, knows nothing of executors or stop states, and is nobody's child. Its
 /// frame lives as long as this handle, which may destroy it while it waits.
@@ -84,6 +67,8 @@ class subject {
   virtual ~subject() = default;
 
   virtual task<read_result> read() = 0;
+  /// `operation_not_supported` where the flow has no `read_into`.
+  virtual task<read_into_result> read_into(std::span<std::byte> room) = 0;
   virtual task<result<void>> write(buffer bytes) = 0;
   virtual task<result<void>> writev(std::span<buffer> list) = 0;
   virtual task<> shutdown(shutdown_mode mode) = 0;
@@ -104,6 +89,7 @@ class subject {
   virtual void destroy() = 0;
 
   virtual foreign read_abroad(reading* out) = 0;
+  virtual foreign read_into_abroad(std::span<std::byte> room, reading_into* out) = 0;
   virtual foreign write_abroad(buffer bytes, writing* out) = 0;
   virtual foreign writev_abroad(std::span<buffer> list, writing* out) = 0;
   virtual foreign shutdown_abroad(shutdown_mode mode, shutting* out) = 0;
@@ -132,13 +118,17 @@ concept can_tell_end = requires(Factory& make, F& flow) {
   { make.end_has_arrived(flow) } -> std::convertible_to<bool>;
 };
 
+/// With `by_read_into` most reads are done by `read_into`, where the flow has that, with rooms of many sizes, and some
+/// by `read` all the same.
 template <SystemFlow F, class Factory>
 class subject_of final : public subject {
  public:
-  subject_of(F flow, Factory& make) : flow_(std::move(flow)), make_(make) {}
+  subject_of(F flow, Factory& make, bool by_read_into = false)
+      : flow_(std::move(flow)), make_(make), by_read_into_(by_read_into && has_read_into<F>) {}
   ~subject_of() override = default;
 
-  task<read_result> read() override { return reading_of(flow()); }
+  task<read_result> read() override { return reading_of(flow(), next_room()); }
+  task<read_into_result> read_into(std::span<std::byte> room) override { return filling_of(flow(), room); }
   task<result<void>> write(buffer bytes) override { return writing_of(flow(), std::move(bytes)); }
   task<result<void>> writev(std::span<buffer> list) override { return listing_of(flow(), list); }
   task<> shutdown(shutdown_mode mode) override { return shutting_of(flow(), mode); }
@@ -148,6 +138,7 @@ class subject_of final : public subject {
     buffer list[2] = {buffer("never"), buffer("sent")};
     {
       [[maybe_unused]] auto never_read = flow()->read();
+      if constexpr (has_read_into<F>) static_cast<void>(flow()->read_into({}));
       [[maybe_unused]] auto never_written = flow()->write(buffer("never sent"));
       [[maybe_unused]] auto never_listed = flow()->writev(list);
       [[maybe_unused]] auto never_shut = flow()->shutdown(shutdown_mode::read_write);
@@ -175,7 +166,10 @@ class subject_of final : public subject {
   task<> await_after_close(reading* read, writing* write) override { return late(flow(), read, write); }
   void destroy() override { flow_.reset(); }
 
-  foreign read_abroad(reading* out) override { return foreign_read(flow(), out); }
+  foreign read_abroad(reading* out) override { return foreign_read(flow(), next_room(), out); }
+  foreign read_into_abroad(std::span<std::byte> room, reading_into* out) override {
+    return foreign_fill(flow(), room, out);
+  }
   foreign write_abroad(buffer bytes, writing* out) override { return foreign_write(flow(), std::move(bytes), out); }
   foreign writev_abroad(std::span<buffer> list, writing* out) override { return foreign_list(flow(), list, out); }
   foreign shutdown_abroad(shutdown_mode mode, shutting* out) override { return foreign_shut(flow(), mode, out); }
@@ -204,6 +198,14 @@ class subject_of final : public subject {
     return &*flow_;
   }
 
+  // How much the next read may give; 0 if it is done by `read`.
+  [[nodiscard]] std::size_t next_room() noexcept {
+    static constexpr std::size_t rooms[] = {7, 1, 4096, 0, 64, 2, 0, 300, 70'000};
+    if (!by_read_into_) return 0;
+    if (next_ == std::size(rooms)) next_ = 0;
+    return rooms[next_++];
+  }
+
   static read_result converted(basic_read_result<typename F::error_type> got) {
     if constexpr (std::is_same_v<typename F::error_type, std::error_code>) {
       return got;
@@ -213,14 +215,41 @@ class subject_of final : public subject {
       return std::move(*got);
     }
   }
+  static read_into_result converted(basic_read_into_result<typename F::error_type> got) {
+    if (got.eof()) return end_of_stream;
+    if (got.failed()) return static_cast<std::error_code>(got.error());
+    return *got;
+  }
+  static read_result converted(const guarded_room& room, const basic_read_into_result<typename F::error_type>& got) {
+    const std::string trouble = room.trouble_beyond(*got);
+    expect(trouble.empty(), "a read_into writes as many bytes as it says, and no others", trouble);
+    if (got.eof()) return end_of_stream;
+    if (got.failed()) return static_cast<std::error_code>(got.error());
+    return buffer(room.text(*got));
+  }
   static result<void> converted(const result<void, typename F::write_error_type>& sent) {
     if (!sent) return static_cast<std::error_code>(sent.error());
     return success;
   }
 
-  static task<read_result> reading_of(F* flow) {
+  static task<read_result> reading_of(F* flow, std::size_t room) {
+    if constexpr (has_read_into<F>) {
+      if (room != 0) {
+        guarded_room to(room);
+        auto filled = co_await flow->read_into(to.room());
+        co_return converted(to, filled);
+      }
+    }
     auto got = co_await flow->read();
     co_return converted(std::move(got));
+  }
+  static task<read_into_result> filling_of([[maybe_unused]] F* flow, [[maybe_unused]] std::span<std::byte> room) {
+    if constexpr (has_read_into<F>) {
+      auto got = co_await flow->read_into(room);
+      co_return converted(std::move(got));
+    } else {
+      co_return std::make_error_code(std::errc::operation_not_supported);
+    }
   }
   static task<result<void>> writing_of(F* flow, buffer bytes) {
     auto sent = co_await flow->write(std::move(bytes));
@@ -246,6 +275,13 @@ class subject_of final : public subject {
     auto made_write = flow->write(buffer("late"));
     auto made_shutdown = flow->shutdown(shutdown_mode::write);
     auto made_close = flow->close();
+    if constexpr (has_read_into<F>) {
+      guarded_room to(8);
+      auto made_read_into = flow->read_into(to.room());
+      co_await flow->close();
+      auto filled = co_await std::move(made_read_into);
+      expect_error(converted(to, filled), error::closed);
+    }
     co_await flow->close();
     auto got = co_await std::move(made_read);
     read->got = converted(std::move(got));
@@ -257,11 +293,29 @@ class subject_of final : public subject {
     co_await std::move(made_close);
   }
 
-  static foreign foreign_read(F* flow, reading* out) {
+  static foreign foreign_read(F* flow, std::size_t room, reading* out) {
     out->started = true;
+    if constexpr (has_read_into<F>) {
+      if (room != 0) {
+        guarded_room to(room);
+        auto filled = co_await flow->read_into(to.room());
+        out->got = converted(to, filled);
+        out->done = true;
+        co_return;
+      }
+    }
     auto got = co_await flow->read();
     out->got = converted(std::move(got));
     out->done = true;
+  }
+  static foreign foreign_fill([[maybe_unused]] F* flow, [[maybe_unused]] std::span<std::byte> room, reading_into* out) {
+    out->started = true;
+    if constexpr (has_read_into<F>) {
+      auto got = co_await flow->read_into(room);
+      out->got = converted(std::move(got));
+      out->done = true;
+    }
+    co_return;
   }
   static foreign foreign_write(F* flow, buffer bytes, writing* out) {
     out->started = true;
@@ -290,6 +344,8 @@ class subject_of final : public subject {
 
   std::optional<F> flow_;
   Factory& make_;
+  bool by_read_into_;
+  std::size_t next_ = 0;  // of the rooms
 };
 
 /// A handle on a flow under check: itself a flow, whose operations are coroutines that await the real one's.
@@ -306,6 +362,7 @@ class checked_flow {
   ~checked_flow() = default;
 
   task<read_result> read() { return subject_->read(); }
+  task<read_into_result> read_into(std::span<std::byte> room) { return subject_->read_into(room); }
   task<result<void>> write(buffer bytes) { return subject_->write(std::move(bytes)); }
   task<result<void>> writev(std::span<buffer> list) { return subject_->writev(list); }
   task<> shutdown(shutdown_mode mode) { return subject_->shutdown(mode); }

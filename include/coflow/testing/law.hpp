@@ -25,12 +25,13 @@ namespace laws {
 /// What a law needs of the flows that are to keep it. Where that is not given, the check is left out.
 enum class need : unsigned {
   nothing = 0,
-  reset = 1,              ///< the factory can reset a peer
-  cut = 2,                ///< the factory can cut a connection below a flow
-  back_pressure = 4,      ///< a write waits when nobody reads
-  cancellation = 8,       ///< pending operations hear of a stop request
-  one_type = 16,          ///< both ends are of one type
-  clean_destruction = 32  ///< a flow that is destroyed ends its stream with eof, without a goodbye of its own
+  reset = 1,               ///< the factory can reset a peer
+  cut = 2,                 ///< the factory can cut a connection below a flow
+  back_pressure = 4,       ///< a write waits when nobody reads
+  cancellation = 8,        ///< pending operations hear of a stop request
+  one_type = 16,           ///< both ends are of one type
+  clean_destruction = 32,  ///< a flow that is destroyed ends its stream with eof, without a goodbye of its own
+  read_into = 64           ///< the flows have `read_into`
 };
 [[nodiscard]] constexpr need operator|(need a, need b) noexcept {
   return static_cast<need>(static_cast<unsigned>(a) | static_cast<unsigned>(b));

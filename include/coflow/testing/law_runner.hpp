@@ -49,6 +49,12 @@ class law_options {
     goodbye_ = true;
     return *this;
   }
+  /// Most reads of the checks are done by `read_into` where the flows have that, and some by `read` all the same. For a
+  /// second run: every law about reading holds for both, and for their mixture.
+  law_options& by_read_into() noexcept {
+    by_read_into_ = true;
+    return *this;
+  }
   /// How many operations the laws about very many run; 20,000 unless set.
   law_options& many(int operations) noexcept {
     many_ = operations;
@@ -70,6 +76,7 @@ class law_options {
   [[nodiscard]] bool cancellation() const noexcept { return cancellation_; }
   [[nodiscard]] bool back_pressure() const noexcept { return back_pressure_; }
   [[nodiscard]] bool goodbye() const noexcept { return goodbye_; }
+  [[nodiscard]] bool reads_into() const noexcept { return by_read_into_; }
   [[nodiscard]] int many() const noexcept { return many_; }
   [[nodiscard]] std::chrono::milliseconds limit() const noexcept { return limit_; }
 
@@ -78,6 +85,7 @@ class law_options {
   bool cancellation_ = true;
   bool back_pressure_ = true;
   bool goodbye_ = false;
+  bool by_read_into_ = false;
   int many_ = 20'000;
   std::chrono::milliseconds limit_{20'000};
 };
@@ -141,7 +149,8 @@ class law_runner final : public law_stage {
   void give(need what) noexcept { given_ = given_ | what; }
 
   void check(const law& one) {
-    const std::string reproduce = "law_options().only(\"" + std::string(one.check) + "\")";
+    const std::string mode = options_.reads_into() ? "law_options().by_read_into()" : "law_options()";
+    const std::string reproduce = mode + ".only(\"" + std::string(one.check) + "\")";
     const check_in_progress now(one.id, one.check, reproduce, into_);
     begin_executor();
     if (one.body != nullptr)
@@ -197,6 +206,7 @@ class law_runner final : public law_stage {
     if constexpr (std::is_same_v<A, B>) give(need::one_type);
     if constexpr (can_reset<Factory, B>) give(need::reset);
     if constexpr (can_cut<Factory, B>) give(need::cut);
+    if constexpr (has_read_into<A>) give(need::read_into);
     return true;
   }
   bool note_ends(std::nullptr_t) noexcept {
@@ -207,16 +217,17 @@ class law_runner final : public law_stage {
   }
 
   template <class A, class B>
-  static flow_ends under_check(std::pair<A, B> ends, Factory& make) {
-    return flow_ends(checked_flow(std::make_unique<subject_of<A, Factory>>(std::move(ends.first), make)),
-                     checked_flow(std::make_unique<subject_of<B, Factory>>(std::move(ends.second), make)));
+  flow_ends under_check(std::pair<A, B> ends) {
+    const bool into = options_.reads_into();
+    return flow_ends(checked_flow(std::make_unique<subject_of<A, Factory>>(std::move(ends.first), make_, into)),
+                     checked_flow(std::make_unique<subject_of<B, Factory>>(std::move(ends.second), make_, into)));
   }
   static task<flow_ends> connecting(law_runner* self) {
     if constexpr (made_by_awaiting) {
       auto ends = co_await self->make_();
-      co_return under_check(std::move(ends), self->make_);
+      co_return self->under_check(std::move(ends));
     } else {
-      co_return under_check(self->make_(), self->make_);
+      co_return self->under_check(self->make_());
     }
   }
 

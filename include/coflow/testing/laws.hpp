@@ -28,6 +28,7 @@
 #include "coflow/testing/law.hpp"
 #include "coflow/testing/law_runner.hpp"
 #include "coflow/testing/ownership_laws.hpp"
+#include "coflow/testing/read_into_laws.hpp"
 #include "coflow/testing/read_laws.hpp"
 #include "coflow/testing/reset_laws.hpp"
 #include "coflow/testing/shutdown_laws.hpp"
@@ -45,10 +46,10 @@ namespace laws {
 [[nodiscard]] inline std::vector<law> all_laws() {
   std::vector<law> all;
   for (const std::span<const law> some :
-       {read_laws(), end_of_stream_laws(), reset_laws(), write_laws(), write_error_laws(), writev_laws(),
-        shutdown_laws(), drain_laws(), close_laws(), destruction_laws(), abandoned_wait_laws(), cancellation_laws(),
-        cancelled_read_laws(), unsent_write_laws(), torn_write_laws(), ownership_laws(), executor_end_laws(),
-        fairness_laws()})
+       {read_laws(), read_into_laws(), end_of_stream_laws(), reset_laws(), write_laws(), write_error_laws(),
+        writev_laws(), shutdown_laws(), drain_laws(), close_laws(), destruction_laws(), abandoned_wait_laws(),
+        cancellation_laws(), cancelled_read_laws(), unsent_write_laws(), torn_write_laws(), ownership_laws(),
+        executor_end_laws(), fairness_laws()})
     all.insert(all.end(), some.begin(), some.end());
   return all;
 }
@@ -67,6 +68,7 @@ namespace laws {
   lacks(need::cancellation, "operations do not hear of stop requests");
   lacks(need::one_type, "the ends are of two types");
   lacks(need::clean_destruction, "destruction sends no goodbye");
+  lacks(need::read_into, "the flows have no read_into");
   return why;
 }
 
@@ -82,6 +84,9 @@ namespace laws {
 ///     void cut(F& end);                     // ends the transport below, without the goodbye that the flow sends
 ///     std::size_t unread(F& end);           // how many bytes have arrived at this end and wait for a read
 ///     bool end_has_arrived(F& end);         // whether the other end's end, or a reset, has arrived at this one
+///
+/// Flows that have `read_into` are checked for what is special about it; for the rest of the laws of reading run it a
+/// second time with `law_options().by_read_into()`.
 ///
 /// Checks that need what is not there are left out; the report lists them. Flows that crash the program, or that never
 /// come back from a call, cannot be reported.
@@ -102,7 +107,8 @@ template <drivable_executor E = virtual_executor, class Factory>
   }
   for (const laws::law& one : laws::all_laws()) {
     if (!options.wants(one)) continue;
-    const std::string why = laws::missing(one.needs, runner);
+    const laws::need wanted = options.reads_into() ? one.needs | laws::need::read_into : one.needs;
+    const std::string why = laws::missing(wanted, runner);
     if (why.empty())
       runner.check(one);
     else

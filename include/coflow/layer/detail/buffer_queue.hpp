@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coflow/core/buffer.hpp"
+#include "coflow/core/detail/move_front.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -34,6 +35,17 @@ class buffer_queue {
     bytes_ -= one.size();
     if (empty()) clear();
     return one;
+  }
+  /// Takes out the first bytes, as many as there are and as `room` holds; gives how many.
+  [[nodiscard]] std::size_t take_into(std::span<std::byte> room) noexcept {
+    std::size_t taken = 0;
+    while (taken != room.size() && !empty()) {
+      const std::size_t part = move_front(all_[first_], room.subspan(taken));
+      taken += part;
+      bytes_ -= part;
+      if (all_[first_].empty()) static_cast<void>(pop());
+    }
+    return taken;
   }
   /// What is in it, in order; valid until the next call.
   [[nodiscard]] std::span<buffer> list() noexcept { return std::span<buffer>(all_).subspan(first_); }

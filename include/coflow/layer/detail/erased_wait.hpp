@@ -14,6 +14,7 @@
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/error.hpp"
+#include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
 #include "coflow/core/result.hpp"
 
@@ -41,6 +42,10 @@ template <class Result, class Given>
     if (given.has_data()) return read_result(std::move(*given));
     if (given.eof()) return read_result(end_of_stream);
     return read_result(std::error_code(given.error()));
+  } else if constexpr (std::same_as<Result, read_into_result>) {
+    if (given.has_count()) return read_into_result(*given);
+    if (given.eof()) return read_into_result(end_of_stream);
+    return read_into_result(std::error_code(given.error()));
   } else {
     if (given.has_value()) return success;
     return std::error_code(given.error());

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "coflow/core/buffer.hpp"
+#include "coflow/core/detail/move_front.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -43,6 +45,17 @@ class buffer_ring {
     first_ = (first_ + 1) & (room_ - 1);
     --count_;
     return one;
+  }
+  /// Takes out the first bytes, as many as there are and as `room` holds; gives how many.
+  [[nodiscard]] std::size_t take_into(std::span<std::byte> room) noexcept {
+    std::size_t taken = 0;
+    while (taken != room.size() && !empty()) {
+      const std::size_t part = move_front(places_[first_], room.subspan(taken));
+      taken += part;
+      bytes_ -= part;
+      if (places_[first_].empty()) static_cast<void>(pop());
+    }
+    return taken;
   }
   void clear() noexcept {
     while (!empty()) static_cast<void>(pop());

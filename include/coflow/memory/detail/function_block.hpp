@@ -2,10 +2,13 @@
 /// The control block of a flow that is made of callables.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <span>
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/detail/move_front.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow_block.hpp"
@@ -40,7 +43,7 @@ class function_block final : public flow_block<function_block<Read, Write, Shutd
 
   // ---- for the operations and the handle: whatever may call a callable, which may drop the handle
 
-  [[nodiscard]] bool start(reading& op) noexcept {
+  [[nodiscard]] bool start(std::derived_from<reading> auto& op) noexcept {
     const hold here(*this);
     const trial fresh(*this, nullptr);
     return base::start(op);
@@ -165,6 +168,16 @@ class function_block final : public flow_block<function_block<Read, Write, Shutd
       again_.post_on(*home_);  // nothing but empty data
       return attempt::wait;
     }
+  }
+
+  // What does not fit stays the result that nobody has taken.
+  [[nodiscard]] attempt try_read_into(std::span<std::byte> room, std::size_t& count) noexcept {
+    buffer data;
+    const attempt came_to = try_read(data);
+    count = move_front(data, room);
+    got_ = got_ || !data.empty();
+    if (!data.empty()) result_ = std::move(data);
+    return came_to;
   }
 
   [[nodiscard]] attempt try_write(writing& op) noexcept {

@@ -2,7 +2,6 @@
 /// Several connection attempts side by side, and the wait for the first that succeeds (RFC 8305, section 5).
 #pragma once
 
-#include <algorithm>
 #include <coroutine>
 #include <cstddef>
 #include <optional>
@@ -10,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/operation.hpp"
 #include "coflow/net/detail/connect_verdict.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/stream_socket_room.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -27,11 +28,13 @@ template <class Address, class Family>
   std::vector<Address> lines[2];
   for (const Address& one : found) {
     std::vector<Address>& line = lines[family(one) == family(found.front()) ? 0 : 1];
-    if (std::find(line.begin(), line.end(), one) == line.end()) line.push_back(one);
+    bool known = false;
+    for (const Address& other : line) known = known || other == one;
+    if (!known) line.push_back(one);
   }
   std::vector<Address> mixed;
   mixed.reserve(lines[0].size() + lines[1].size());
-  for (std::size_t i = 0; i < std::max(lines[0].size(), lines[1].size()); ++i) {
+  for (std::size_t i = 0; i < larger(lines[0].size(), lines[1].size()); ++i) {
     for (const std::vector<Address>& line : lines)
       if (i < line.size()) mixed.push_back(line[i]);
   }

@@ -2,7 +2,6 @@
 /// The control block of a stream over one or two descriptors of any kind.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "coflow/core/config.hpp"
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/core/node.hpp"
@@ -83,20 +83,15 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
   [[nodiscard]] attempt try_read(buffer& data) {
     const read_space space = loop_->reading_space();
     const std::ptrdiff_t got = sys::read(in_.fd_, space.data(), space.size());
-    if (got > 0) {
-      loop_->take_read(static_cast<std::size_t>(got), data);
-      return attempt::done;
-    }
-    if (got == -EAGAIN && in_.watched_) {
-      in_.readable_ = false;
-      if (!state().broken()) return attempt::wait;
-      state().end_of_input();
-    } else if (got == 0 || (got == -EIO && sys::is_terminal_master(in_.fd_))) {
-      state().end_of_input();
-    } else {
-      state().fail_read(from_system(static_cast<int>(-got)));
-    }
-    return attempt::verdict;
+    if (got <= 0) return nothing_read(got);
+    loop_->take_read(static_cast<std::size_t>(got), data);
+    return attempt::done;
+  }
+  [[nodiscard]] attempt try_read_into(std::span<std::byte> room, std::size_t& count) noexcept {
+    const std::ptrdiff_t got = sys::read(in_.fd_, room.data(), room.size());
+    if (got <= 0) return nothing_read(got);
+    count = static_cast<std::size_t>(got);
+    return attempt::done;
   }
   [[nodiscard]] attempt try_write(writing_operation<fd_stream>& op) noexcept {
     if (!state().can_transmit()) return attempt::verdict;
@@ -155,6 +150,19 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
    private:
     fd_stream& stream_;
   };
+
+  [[nodiscard]] attempt nothing_read(std::ptrdiff_t got) noexcept {
+    if (got == -EAGAIN && in_.watched_) {
+      in_.readable_ = false;
+      if (!state().broken()) return attempt::wait;
+      state().end_of_input();
+    } else if (got == 0 || (got == -EIO && sys::is_terminal_master(in_.fd_))) {
+      state().end_of_input();
+    } else {
+      state().fail_read(from_system(static_cast<int>(-got)));
+    }
+    return attempt::verdict;
+  }
 
   [[nodiscard]] fd_channel& writer() noexcept { return shared_ ? in_ : out_; }
 
@@ -246,7 +254,7 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
     for (buffer& one : rest) {
       if (one.empty()) continue;
       if (count == pieces.size() || limit == 0) break;
-      const std::size_t size = std::min(one.size(), limit);
+      const std::size_t size = smaller(one.size(), limit);
       limit -= size;
       pieces[count++] = iovec{const_cast<std::byte*>(one.data()), size};
     }

@@ -18,6 +18,7 @@
 #include "coflow/core/operation_queue.hpp"
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
+#include "coflow/net/detail/stream_socket_room.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/detail/system_unix.hpp"
 

@@ -10,7 +10,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
@@ -20,6 +19,7 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/net/detail/socket_address.hpp"
 #include "coflow/net/detail/system_names.hpp"
+#include "coflow/net/detail/system_thread.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -81,7 +81,7 @@ class lookup_desk {
 
   /// Has the job looked up. Gives 0, or minus the errno value if there is no thread to be had for it.
   [[nodiscard]] int begin(lookup_job& job) noexcept {
-    const std::lock_guard lock(mutex_);
+    const sys::process_lock lock(mutex_);
     if (threads_ < most_threads) {
       const int status = start_(&serve, this);
       if (status >= 0)
@@ -96,7 +96,7 @@ class lookup_desk {
   /// Whoever asked leaves. True if the answer is there: then the waiter has been posted, its executor is not touched
   /// any more, and the job is the caller's. False if not: then the waiter will not be posted, and the job is gone.
   [[nodiscard]] bool leave(lookup_job& job) noexcept {
-    const std::lock_guard lock(mutex_);
+    const sys::process_lock lock(mutex_);
     if (job.stage_ == lookup_job::stage::answered) return true;
     job.home_ = nullptr;
     if (job.stage_ == lookup_job::stage::queued) {
@@ -108,7 +108,7 @@ class lookup_desk {
 
   /// How many threads there are.
   [[nodiscard]] unsigned threads() noexcept {
-    const std::lock_guard lock(mutex_);
+    const sys::process_lock lock(mutex_);
     return threads_;
   }
 
@@ -118,25 +118,31 @@ class lookup_desk {
     return nullptr;
   }
   void serve() noexcept {
-    std::unique_lock lock(mutex_);
-    while (!queue_.empty()) {
-      lookup_job& job = queue_.pop_front();
-      job.stage_ = lookup_job::stage::running;
-      lock.unlock();
-      job.look_up();
-      lock.lock();
-      job.stage_ = lookup_job::stage::answered;
-      // Posted under the lock: an executor cannot go away before those who wait on it have left.
-      if (job.home_ != nullptr)
-        job.home_->post(job.waiter_);
-      else
-        delete &job;
+    while (lookup_job* job = next()) {
+      job->look_up();
+      answer(*job);
     }
-    --threads_;
+  }
+  // The next name to look up; null, and the thread is no longer counted, if there is none.
+  [[nodiscard]] lookup_job* next() noexcept {
+    const sys::process_lock lock(mutex_);
+    if (queue_.empty()) return --threads_, nullptr;
+    lookup_job& job = queue_.pop_front();
+    job.stage_ = lookup_job::stage::running;
+    return &job;
+  }
+  void answer(lookup_job& job) noexcept {
+    const sys::process_lock lock(mutex_);
+    job.stage_ = lookup_job::stage::answered;
+    // Posted under the lock: an executor cannot go away before those who wait on it have left.
+    if (job.home_ != nullptr)
+      job.home_->post(job.waiter_);
+    else
+      delete &job;
   }
 
   thread_starter start_;
-  std::mutex mutex_;
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   intrusive_list<lookup_job> queue_;
   unsigned threads_ = 0;
 };

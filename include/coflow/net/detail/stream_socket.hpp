@@ -2,7 +2,6 @@
 /// The control block of a connected stream socket.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -12,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/core/node.hpp"
@@ -121,6 +121,19 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     return attempt::done;
   }
 
+  [[nodiscard]] attempt try_read_into(std::span<std::byte> room, std::size_t& count) {
+    std::ptrdiff_t got;
+    do got = sys::receive(fd_, room.data(), room.size());
+    while (got == -EINTR);
+    if (got <= 0) {
+      buffer none;
+      return read_slowly(got, none);
+    }
+    count = static_cast<std::size_t>(got);
+    if (count < room.size()) readable_ = read_on_;  // drained, as in `claim`
+    return attempt::done;
+  }
+
   [[nodiscard]] std::ptrdiff_t try_send(const buffer& bytes) noexcept {
     if (!writable_) [[unlikely]]
       return -EAGAIN;
@@ -140,7 +153,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
       const std::ptrdiff_t sent = send_some(rest, allowance);
       if (sent > 0) {
         op.advance(static_cast<std::size_t>(sent));
-        allowance -= std::min(static_cast<std::size_t>(sent), allowance);
+        allowance -= smaller(static_cast<std::size_t>(sent), allowance);
       } else if (sent != -EINTR) {
         return nothing_written(sent);
       }
@@ -307,7 +320,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
       const std::ptrdiff_t dropped = drop_some(allowance);
       if (dropped > 0) {
         readable_ = read_on_;
-        allowance -= std::min(static_cast<std::size_t>(dropped), allowance);
+        allowance -= smaller(static_cast<std::size_t>(dropped), allowance);
         continue;
       }
       if (dropped == -EAGAIN) {
@@ -326,7 +339,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
 
   [[nodiscard]] std::ptrdiff_t send_some(std::span<buffer> rest, std::size_t limit) noexcept {
     if (rest.size() > 1) return send_several(rest, limit);
-    return sys::send(fd_, rest.front().data(), std::min(rest.front().size(), limit));
+    return sys::send(fd_, rest.front().data(), smaller(rest.front().size(), limit));
   }
   [[nodiscard, gnu::noinline]] std::ptrdiff_t send_several(std::span<buffer> rest, std::size_t limit) noexcept {
     std::array<iovec, 64> pieces;
@@ -334,7 +347,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     for (buffer& one : rest) {
       if (one.empty()) continue;
       if (count == pieces.size() || limit == 0) break;
-      const std::size_t size = std::min(one.size(), limit);
+      const std::size_t size = smaller(one.size(), limit);
       pieces[count++] = iovec{const_cast<std::byte*>(one.data()), size};
       limit -= size;
     }
@@ -349,43 +362,6 @@ class stream_socket final : public descriptor, private node, public flow_block<s
   connect_waiter* connecting_ = nullptr;
   socket_address remote_;  // of TCP
 };
-
-/// Memory for a control block whose descriptor is still to come.
-class stream_socket_room {
- public:
-  stream_socket_room() noexcept {
-    try {
-      room_ = pool_allocate(sizeof(stream_socket));
-    } catch (const std::bad_alloc&) {
-      room_ = nullptr;
-    }
-  }
-  stream_socket_room(const stream_socket_room&) = delete;
-  stream_socket_room& operator=(const stream_socket_room&) = delete;
-  ~stream_socket_room() {
-    if (room_ != nullptr) pool_free(room_, sizeof(stream_socket));
-  }
-
-  /// False if there was none.
-  [[nodiscard]] explicit operator bool() const noexcept { return room_ != nullptr; }
-  /// Once, with a descriptor of the library's own.
-  [[nodiscard]] stream_socket* make(int fd, socket_kind kind) noexcept {
-    return ::new (std::exchange(room_, nullptr)) stream_socket(fd, true, kind);
-  }
-
- private:
-  void* room_;
-};
-
-/// A control block for a descriptor of the library's own; the descriptor is closed if there is no memory for it.
-[[nodiscard]] inline stream_socket* new_stream_socket(int fd, socket_kind kind = socket_kind::tcp) {
-  try {
-    return new stream_socket(fd, true, kind);
-  } catch (const std::bad_alloc&) {
-    sys::close(fd);
-    throw;
-  }
-}
 
 }  // namespace detail
 }  // namespace coflow::inline v0

@@ -6,12 +6,12 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <vector>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/net/detail/socket_address.hpp"
 #include "coflow/net/detail/system.hpp"
 
@@ -41,7 +41,7 @@ namespace detail::sys {
   if (status != 0) return status;
   for (const addrinfo* one = answer.first; one != nullptr; one = one->ai_next) {
     kernel_address address;
-    std::memcpy(address.data(), one->ai_addr, std::min<std::size_t>(one->ai_addrlen, *address.room()));
+    std::memcpy(address.data(), one->ai_addr, smaller<std::size_t>(one->ai_addrlen, *address.room()));
     if (const socket_address known = address.value(); known.family != address_family::none) found.push_back(known);
   }
   return 0;

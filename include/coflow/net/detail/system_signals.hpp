@@ -3,7 +3,6 @@
 /// errno value.
 #pragma once
 
-#include <pthread.h>
 #include <signal.h>
 
 #include <cerrno>
@@ -50,18 +49,6 @@ inline void release_signal(int number, void (*handler)(int), const signal_action
   if ((present.sa_flags & SA_SIGINFO) != 0 || present.sa_handler != handler) return;
   static_cast<void>(::sigaction(number, &before, nullptr));
 }
-
-/// A lock for as long as it lives on a mutex of the process, which is not destroyed. (<mutex> costs more to include.)
-class process_lock {
- public:
-  explicit process_lock(pthread_mutex_t& on) noexcept : on_(on) { static_cast<void>(::pthread_mutex_lock(&on_)); }
-  process_lock(const process_lock&) = delete;
-  process_lock& operator=(const process_lock&) = delete;
-  ~process_lock() { static_cast<void>(::pthread_mutex_unlock(&on_)); }
-
- private:
-  pthread_mutex_t& on_;
-};
 
 }  // namespace detail::sys
 }  // namespace coflow::inline v0

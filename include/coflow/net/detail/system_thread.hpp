@@ -49,6 +49,18 @@ class thread {
   return online > 0 ? static_cast<unsigned>(online) : 1;
 }
 
+/// A lock for as long as it lives on a mutex of the process, which is not destroyed. (<mutex> costs more to include.)
+class process_lock {
+ public:
+  explicit process_lock(pthread_mutex_t& on) noexcept : on_(on) { static_cast<void>(::pthread_mutex_lock(&on_)); }
+  process_lock(const process_lock&) = delete;
+  process_lock& operator=(const process_lock&) = delete;
+  ~process_lock() { static_cast<void>(::pthread_mutex_unlock(&on_)); }
+
+ private:
+  pthread_mutex_t& on_;
+};
+
 /// Lets other threads run.
 inline void yield_thread() noexcept { static_cast<void>(::sched_yield()); }
 
