@@ -210,278 +210,280 @@ TEST_CASE("a room waits for decoded bytes, and what it leaves comes before trunc
 
 TEST_CASE("what a room has left of a record is dropped by a shutdown", "[codec_block]") {
   drive(a_room_waits_for_a_record(false));
-  // ---- what happens below, over a flow that is completed by hand
+}
 
-  using support::hand;
-  using support::hand_flow;
-  using support::plain_codec;
-  using support::plain_handshake_codec;
-  using support::plain_orders;
-  using plain = coflow::codec_flow<plain_codec, hand_flow>;
+// ---- what happens below, over a flow that is completed by hand
 
-  // Coroutines that no executor runs.
-  using coflow::laws::foreign;
-  foreign close_abroad(plain * flow, bool* done) {
-    co_await flow->close();
-    *done = true;
-  }
-  foreign shutdown_abroad(plain * flow, shutdown_mode mode, bool* done) {
-    co_await flow->shutdown(mode);
-    *done = true;
-  }
+using support::hand;
+using support::hand_flow;
+using support::plain_codec;
+using support::plain_handshake_codec;
+using support::plain_orders;
+using plain = coflow::codec_flow<plain_codec, hand_flow>;
 
-  struct by_hand {
-    by_hand() : flow(plain_codec(orders), hand_flow(below)) {}
-    std::shared_ptr<hand> below = std::make_shared<hand>();
-    std::shared_ptr<plain_orders> orders = std::make_shared<plain_orders>();
-    plain flow;
-  };
+// Coroutines that no executor runs.
+using coflow::laws::foreign;
+foreign close_abroad(plain* flow, bool* done) {
+  co_await flow->close();
+  *done = true;
+}
+foreign shutdown_abroad(plain* flow, shutdown_mode mode, bool* done) {
+  co_await flow->shutdown(mode);
+  *done = true;
+}
 
-  task<> a_torn_write_is_the_last_thing_open(bool destroyed) {
-    by_hand on;
-    on.below->writes_wait = true;
-    co_await on.flow.shutdown(shutdown_mode::read);
-    came<result<void>> sent;
-    {
-      task_scope leaving;
-      start(leaving, write_once(&on.flow, std::string(200'000, 't'), &sent));
-      co_await turns(3);
-      CHECK(on.below->closes == 0);
-      if (!destroyed) {
-        leaving.cancel();
-        co_await turns(2);
-        CHECK(sent.to.error() == coflow::canceled());
-        CHECK(on.below->closes == 1);
-      }
-    }
-    CHECK(on.below->closes == 1);
-  }
+struct by_hand {
+  by_hand() : flow(plain_codec(orders), hand_flow(below)) {}
+  std::shared_ptr<hand> below = std::make_shared<hand>();
+  std::shared_ptr<plain_orders> orders = std::make_shared<plain_orders>();
+  plain flow;
+};
 
-  TEST_CASE("a write that is cut off half-way closes the inner flow if nothing else was open", "[codec_block]") {
-    drive(a_torn_write_is_the_last_thing_open(false));
-    drive(a_torn_write_is_the_last_thing_open(true));
-  }
-
-  task<> a_refused_write_is_the_last_thing_open() {
-    by_hand on;
-    co_await on.flow.shutdown(shutdown_mode::read);
-    on.orders->refusal = std::make_error_code(std::errc::message_size);
-    const result<void> sent = co_await on.flow.write(buffer("too long"));
-    CHECK(sent.error() == std::errc::message_size);
-    CHECK(on.below->closes == 1);
-  }
-
-  TEST_CASE("a write that the codec refuses closes the inner flow if nothing else was open", "[codec_block]") {
-    drive(a_refused_write_is_the_last_thing_open());
-  }
-
-  task<> one_write(plain * flow, came<result<void>> * out) {
-    const result<void> sent = co_await flow->write(buffer("waits below"));
-    out->to = sent;
-    out->done = true;
-  }
-
-  TEST_CASE("a close where no executor runs closes the inner flow, whatever is on its way", "[codec_block]") {
-    by_hand with;
-    with.below->writes_wait = true;
-    came<result<void>> sent;
-    coflow::virtual_executor on;
-    coflow::spawn(on, one_write(&with.flow, &sent));
-    on.turn();
-    CHECK(with.below->writing());
-    bool closed = false;
-    const foreign closer = close_abroad(&with.flow, &closed);
-    CHECK(closed);
-    CHECK(with.below->closes == 1);
-    on.turn();
-    CHECK(sent.to.error() == coflow::error::closed);
-  }
-
-  task<> read_where_it_ends(memory_flow * waits_on, framed * fresh, came<read_result> * out) {
-    const read_result last = co_await waits_on->read();
-    CHECK(last.error() == coflow::error::closed);
-    read_result got = co_await fresh->read();
-    out->to = std::move(got);
-    out->done = true;
-  }
-
-  TEST_CASE("a flow whose first operation begins when its executor goes away is closed", "[codec_block]") {
-    ends other;
-    auto pipe = coflow::memory_pipe();
-    came<read_result> got;
-    {
-      coflow::virtual_executor on;
-      coflow::spawn(on, read_where_it_ends(&pipe.first, &other.flow, &got));
-      on.turn();
-    }
-    CHECK(got.done);
-    CHECK(got.to.error() == coflow::error::closed);
-  }
-
-  // What is dropped gives its memory back at once (law S2).
-  task<> dropped_input_is_released(bool decoded_before) {
-    by_hand on;
-    on.orders->needs_input = true;
-    came<read_result> got;
-    task_scope scope;
-    start(scope, read_once(&on.flow, &got));
-    co_await turns(2);
-    on.below->give("first");
-    co_await turns(2);
-    CHECK(got.done);
-    buffer kept = buffer::allocate(7);
-    if (decoded_before) {
-      on.below->give(kept.share());
-      co_await turns(2);
-      CHECK(kept.writable().empty());
-      co_await on.flow.shutdown(shutdown_mode::read);
-    } else {
-      co_await on.flow.shutdown(shutdown_mode::read);
-      on.below->give(kept.share());
-      co_await turns(2);
-    }
-    CHECK(kept.writable().size() == 7);
-    // And it reads on, for the codec's sake.
-    CHECK(on.below->reading());
-  }
-
-  TEST_CASE("a shutdown of the read half releases what was decoded and not read", "[codec_block]") {
-    drive(dropped_input_is_released(true));
-  }
-
-  TEST_CASE("what comes after a shutdown of the read half is released", "[codec_block]") {
-    drive(dropped_input_is_released(false));
-  }
-
-  task<> the_end_below_came_first() {
-    by_hand on;
-    came<read_result> got;
-    task_scope scope;
-    start(scope, read_once(&on.flow, &got));
-    co_await turns(2);
-    on.below->give_end();
-    co_await turns(2);
-    CHECK(got.to.error() == coflow::error::truncated);
-    const auto before = coflow::executor::current()->now();
-    co_await on.flow.shutdown(shutdown_mode::read_write);
-    co_await turns(2);
-    CHECK(on.below->written == "~");
-    CHECK(on.below->closes == 1);
-    CHECK(coflow::executor::current()->now() == before);
-  }
-
-  TEST_CASE("a layer whose peer has ended below does not wait for that before it closes", "[codec_block]") {
-    drive(the_end_below_came_first());
-  }
-
-  // What this side has shut below tells nothing about the peer (fact K4).
-  task<> the_end_below_was_made_here() {
-    by_hand on;
-    came<read_result> got;
-    task_scope scope;
-    start(scope, read_once(&on.flow, &got));
-    co_await turns(2);
-    co_await on.flow.shutdown(shutdown_mode::read);
-    CHECK(on.below->shutdowns_of_read == 1);
-    on.below->give_end();
-    co_await turns(2);
-    co_await on.flow.shutdown(shutdown_mode::write);
-    co_await turns(5);
-    CHECK(on.below->closes == 0);
-    const result<void> slept = co_await coflow::sleep_for(2s);
-    CHECK(slept.has_value());
-    CHECK(on.below->closes == 1);
-  }
-
-  TEST_CASE("a layer that has shut the inner read half leaves its goodbye time to arrive", "[codec_block]") {
-    drive(the_end_below_was_made_here());
-  }
-
-  task<> what_comes_while_it_lingers(coflow::virtual_executor * on_clock) {
-    by_hand on;
-    co_await on.flow.shutdown(shutdown_mode::read_write);
-    co_await turns(2);
-    on.orders->needs_input = true;
-    REQUIRE(on.below->reading());
-    const int fed = on.orders->feeds;
-    on.below->give("late");
-    on.below->give_no_memory();  // which is not the peer's end
-    co_await turns(2);
-    CHECK(on.orders->feeds == fed);
-    CHECK(on.below->closes == 0);
-    REQUIRE(on.below->reading());
-    on.below->give_end();
-    co_await turns(2);
-    CHECK(on.below->closes == 1);
-    const int reads = on.below->reads;
-    co_await on.flow.close();
-    co_await turns(2);
-    CHECK(on.below->reads == reads);
-    CHECK(on.below->closes == 1);
-    CHECK(!on_clock->advance_to_next_deadline());
-  }
-
-  TEST_CASE("what comes while a layer waits for the peer's end is not decoded", "[codec_block]") {
-    coflow::virtual_executor on;
-    coflow::run(on, what_comes_while_it_lingers(&on));
-  }
-
-  TEST_CASE("a flow that is shut where no executor runs closes an inner flow that needs none", "[codec_block]") {
-    by_hand with;
-    bool shut = false;
-    const foreign shutter = shutdown_abroad(&with.flow, shutdown_mode::read_write, &shut);
-    CHECK(shut);
-    CHECK(with.below->written == "~");
-    CHECK(with.below->closes == 1);
-  }
-
-  // ---- handshakes
-
-  using shaken = coflow::codec_flow<plain_handshake_codec, hand_flow>;
-
-  task<> shake(std::shared_ptr<hand> below, std::shared_ptr<plain_orders> orders, came<result<void>> * out) {
-    auto made = co_await coflow::codec_handshake(plain_handshake_codec(orders), hand_flow(below));
-    if (made)
-      out->to = coflow::success;
-    else
-      out->to = made.error();
-    out->done = true;
-  }
-
-  enum class mishap { write_fails, no_memory_to_read, no_memory_to_feed, stopped_before };
-
-  task<> a_handshake_fails(mishap what, std::error_code code) {
-    auto below = std::make_shared<hand>();
-    auto orders = std::make_shared<plain_orders>();
-    below->writes_wait = what == mishap::write_fails;
-    came<result<void>> made;
-    task_scope scope;
-    start(scope, shake(below, orders, &made));
-    if (what == mishap::stopped_before) scope.cancel();
+task<> a_torn_write_is_the_last_thing_open(bool destroyed) {
+  by_hand on;
+  on.below->writes_wait = true;
+  co_await on.flow.shutdown(shutdown_mode::read);
+  came<result<void>> sent;
+  {
+    task_scope leaving;
+    start(leaving, write_once(&on.flow, std::string(200'000, 't'), &sent));
     co_await turns(3);
-    if (what == mishap::write_fails) below->refuse(code);
-    if (what == mishap::no_memory_to_read) below->give_no_memory();
-    if (what == mishap::no_memory_to_feed) {
-      orders->no_memory_to_feed = true;
-      below->give("hello");
+    CHECK(on.below->closes == 0);
+    if (!destroyed) {
+      leaving.cancel();
+      co_await turns(2);
+      CHECK(sent.to.error() == coflow::canceled());
+      CHECK(on.below->closes == 1);
     }
-    co_await turns(3);
-    REQUIRE(made.done);
-    CHECK(made.to.error() == code);
-    CHECK(below->closes == 1);
   }
+  CHECK(on.below->closes == 1);
+}
 
-  TEST_CASE("a handshake whose bytes cannot be written fails while its read waits", "[codec_block]") {
-    drive(a_handshake_fails(mishap::write_fails, std::make_error_code(std::errc::io_error)));
-  }
+TEST_CASE("a write that is cut off half-way closes the inner flow if nothing else was open", "[codec_block]") {
+  drive(a_torn_write_is_the_last_thing_open(false));
+  drive(a_torn_write_is_the_last_thing_open(true));
+}
 
-  TEST_CASE("a handshake that finds no memory fails", "[codec_block]") {
-    drive(a_handshake_fails(mishap::no_memory_to_read, std::make_error_code(std::errc::not_enough_memory)));
-    drive(a_handshake_fails(mishap::no_memory_to_feed, std::make_error_code(std::errc::not_enough_memory)));
-  }
+task<> a_refused_write_is_the_last_thing_open() {
+  by_hand on;
+  co_await on.flow.shutdown(shutdown_mode::read);
+  on.orders->refusal = std::make_error_code(std::errc::message_size);
+  const result<void> sent = co_await on.flow.write(buffer("too long"));
+  CHECK(sent.error() == std::errc::message_size);
+  CHECK(on.below->closes == 1);
+}
 
-  TEST_CASE("a handshake that begins in a stopped task is cancelled, and the inner flow closed", "[codec_block]") {
-    drive(a_handshake_fails(mishap::stopped_before, coflow::canceled()));
+TEST_CASE("a write that the codec refuses closes the inner flow if nothing else was open", "[codec_block]") {
+  drive(a_refused_write_is_the_last_thing_open());
+}
+
+task<> one_write(plain* flow, came<result<void>>* out) {
+  const result<void> sent = co_await flow->write(buffer("waits below"));
+  out->to = sent;
+  out->done = true;
+}
+
+TEST_CASE("a close where no executor runs closes the inner flow, whatever is on its way", "[codec_block]") {
+  by_hand with;
+  with.below->writes_wait = true;
+  came<result<void>> sent;
+  coflow::virtual_executor on;
+  coflow::spawn(on, one_write(&with.flow, &sent));
+  on.turn();
+  CHECK(with.below->writing());
+  bool closed = false;
+  const foreign closer = close_abroad(&with.flow, &closed);
+  CHECK(closed);
+  CHECK(with.below->closes == 1);
+  on.turn();
+  CHECK(sent.to.error() == coflow::error::closed);
+}
+
+task<> read_where_it_ends(memory_flow* waits_on, framed* fresh, came<read_result>* out) {
+  const read_result last = co_await waits_on->read();
+  CHECK(last.error() == coflow::error::closed);
+  read_result got = co_await fresh->read();
+  out->to = std::move(got);
+  out->done = true;
+}
+
+TEST_CASE("a flow whose first operation begins when its executor goes away is closed", "[codec_block]") {
+  ends other;
+  auto pipe = coflow::memory_pipe();
+  came<read_result> got;
+  {
+    coflow::virtual_executor on;
+    coflow::spawn(on, read_where_it_ends(&pipe.first, &other.flow, &got));
+    on.turn();
   }
+  CHECK(got.done);
+  CHECK(got.to.error() == coflow::error::closed);
+}
+
+// What is dropped gives its memory back at once (law S2).
+task<> dropped_input_is_released(bool decoded_before) {
+  by_hand on;
+  on.orders->needs_input = true;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(2);
+  on.below->give("first");
+  co_await turns(2);
+  CHECK(got.done);
+  buffer kept = buffer::allocate(7);
+  if (decoded_before) {
+    on.below->give(kept.share());
+    co_await turns(2);
+    CHECK(kept.writable().empty());
+    co_await on.flow.shutdown(shutdown_mode::read);
+  } else {
+    co_await on.flow.shutdown(shutdown_mode::read);
+    on.below->give(kept.share());
+    co_await turns(2);
+  }
+  CHECK(kept.writable().size() == 7);
+  // And it reads on, for the codec's sake.
+  CHECK(on.below->reading());
+}
+
+TEST_CASE("a shutdown of the read half releases what was decoded and not read", "[codec_block]") {
+  drive(dropped_input_is_released(true));
+}
+
+TEST_CASE("what comes after a shutdown of the read half is released", "[codec_block]") {
+  drive(dropped_input_is_released(false));
+}
+
+task<> the_end_below_came_first() {
+  by_hand on;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(2);
+  on.below->give_end();
+  co_await turns(2);
+  CHECK(got.to.error() == coflow::error::truncated);
+  const auto before = coflow::executor::current()->now();
+  co_await on.flow.shutdown(shutdown_mode::read_write);
+  co_await turns(2);
+  CHECK(on.below->written == "~");
+  CHECK(on.below->closes == 1);
+  CHECK(coflow::executor::current()->now() == before);
+}
+
+TEST_CASE("a layer whose peer has ended below does not wait for that before it closes", "[codec_block]") {
+  drive(the_end_below_came_first());
+}
+
+// What this side has shut below tells nothing about the peer (fact K4).
+task<> the_end_below_was_made_here() {
+  by_hand on;
+  came<read_result> got;
+  task_scope scope;
+  start(scope, read_once(&on.flow, &got));
+  co_await turns(2);
+  co_await on.flow.shutdown(shutdown_mode::read);
+  CHECK(on.below->shutdowns_of_read == 1);
+  on.below->give_end();
+  co_await turns(2);
+  co_await on.flow.shutdown(shutdown_mode::write);
+  co_await turns(5);
+  CHECK(on.below->closes == 0);
+  const result<void> slept = co_await coflow::sleep_for(2s);
+  CHECK(slept.has_value());
+  CHECK(on.below->closes == 1);
+}
+
+TEST_CASE("a layer that has shut the inner read half leaves its goodbye time to arrive", "[codec_block]") {
+  drive(the_end_below_was_made_here());
+}
+
+task<> what_comes_while_it_lingers(coflow::virtual_executor* on_clock) {
+  by_hand on;
+  co_await on.flow.shutdown(shutdown_mode::read_write);
+  co_await turns(2);
+  on.orders->needs_input = true;
+  REQUIRE(on.below->reading());
+  const int fed = on.orders->feeds;
+  on.below->give("late");
+  on.below->give_no_memory();  // which is not the peer's end
+  co_await turns(2);
+  CHECK(on.orders->feeds == fed);
+  CHECK(on.below->closes == 0);
+  REQUIRE(on.below->reading());
+  on.below->give_end();
+  co_await turns(2);
+  CHECK(on.below->closes == 1);
+  const int reads = on.below->reads;
+  co_await on.flow.close();
+  co_await turns(2);
+  CHECK(on.below->reads == reads);
+  CHECK(on.below->closes == 1);
+  CHECK(!on_clock->advance_to_next_deadline());
+}
+
+TEST_CASE("what comes while a layer waits for the peer's end is not decoded", "[codec_block]") {
+  coflow::virtual_executor on;
+  coflow::run(on, what_comes_while_it_lingers(&on));
+}
+
+TEST_CASE("a flow that is shut where no executor runs closes an inner flow that needs none", "[codec_block]") {
+  by_hand with;
+  bool shut = false;
+  const foreign shutter = shutdown_abroad(&with.flow, shutdown_mode::read_write, &shut);
+  CHECK(shut);
+  CHECK(with.below->written == "~");
+  CHECK(with.below->closes == 1);
+}
+
+// ---- handshakes
+
+using shaken = coflow::codec_flow<plain_handshake_codec, hand_flow>;
+
+task<> shake(std::shared_ptr<hand> below, std::shared_ptr<plain_orders> orders, came<result<void>>* out) {
+  auto made = co_await coflow::codec_handshake(plain_handshake_codec(orders), hand_flow(below));
+  if (made)
+    out->to = coflow::success;
+  else
+    out->to = made.error();
+  out->done = true;
+}
+
+enum class mishap { write_fails, no_memory_to_read, no_memory_to_feed, stopped_before };
+
+task<> a_handshake_fails(mishap what, std::error_code code) {
+  auto below = std::make_shared<hand>();
+  auto orders = std::make_shared<plain_orders>();
+  below->writes_wait = what == mishap::write_fails;
+  came<result<void>> made;
+  task_scope scope;
+  start(scope, shake(below, orders, &made));
+  if (what == mishap::stopped_before) scope.cancel();
+  co_await turns(3);
+  if (what == mishap::write_fails) below->refuse(code);
+  if (what == mishap::no_memory_to_read) below->give_no_memory();
+  if (what == mishap::no_memory_to_feed) {
+    orders->no_memory_to_feed = true;
+    below->give("hello");
+  }
+  co_await turns(3);
+  REQUIRE(made.done);
+  CHECK(made.to.error() == code);
+  CHECK(below->closes == 1);
+}
+
+TEST_CASE("a handshake whose bytes cannot be written fails while its read waits", "[codec_block]") {
+  drive(a_handshake_fails(mishap::write_fails, std::make_error_code(std::errc::io_error)));
+}
+
+TEST_CASE("a handshake that finds no memory fails", "[codec_block]") {
+  drive(a_handshake_fails(mishap::no_memory_to_read, std::make_error_code(std::errc::not_enough_memory)));
+  drive(a_handshake_fails(mishap::no_memory_to_feed, std::make_error_code(std::errc::not_enough_memory)));
+}
+
+TEST_CASE("a handshake that begins in a stopped task is cancelled, and the inner flow closed", "[codec_block]") {
+  drive(a_handshake_fails(mishap::stopped_before, coflow::canceled()));
+}
 
 }  // namespace

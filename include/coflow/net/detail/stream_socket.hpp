@@ -106,7 +106,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     if (state().read_half() == half::closed) return error::closed;
     io_executor* running = io_executor::current_io();
     if (running == nullptr) return error::no_executor;
-    if (loop_ == nullptr) return begin_watch(*running);
+    if (loop_ == nullptr) return bind_to(*running);
     COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
     return error::wrong_executor;
   }
@@ -296,6 +296,15 @@ class stream_socket final : public descriptor, private node, public flow_block<s
   }
   [[nodiscard]] std::error_code begin_watch(io_executor& on) noexcept {
     return on.attach(*this, local_ ? interest::read : interest::both);
+  }
+  // A socket that cannot be watched is of no use, now or later: first verdicts stay (laws R4, W6).
+  [[nodiscard]] std::error_code bind_to(io_executor& running) noexcept {
+    const std::error_code refused = begin_watch(running);
+    if (refused && refused != error::closed) {
+      state().fail_read(refused);
+      state().fail_write(refused);
+    }
+    return refused;
   }
   [[nodiscard]] std::error_code watch_for_room(bool on) noexcept {
     return loop_->change_interest(*this, on ? interest::both : interest::read);
