@@ -73,7 +73,14 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
     if (state().read_half() == half::closed) return error::closed;
     io_executor* running = io_executor::current_io();
     if (running == nullptr) return error::no_executor;
-    if (loop_ == nullptr) return bind_to(*running);
+    if (loop_ == nullptr) {
+      const std::error_code refused = bind_to(*running);
+      if (refused && refused != error::closed) {  // what cannot be watched now is of no use later (laws R4, W6)
+        state().fail_read(refused);
+        state().fail_write(refused);
+      }
+      return refused;
+    }
     COFLOW_ASSERT(false, "a flow was used on a thread whose event loop it does not belong to");
     return error::wrong_executor;
   }
