@@ -67,6 +67,11 @@ task<std::error_code> read_of(auto* flow) {
   auto got = co_await flow->read();
   co_return got.failed() ? got.error() : std::error_code();
 }
+task<std::error_code> read_into_of(auto* flow) {
+  std::byte room[8];
+  const auto got = co_await flow->read_into(std::span<std::byte>(room));
+  co_return got.failed() ? got.error() : std::error_code();
+}
 task<std::error_code> write_of(auto* flow, buffer bytes) {
   const auto sent = co_await flow->write(std::move(bytes));
   co_return sent.error();
@@ -96,6 +101,9 @@ TEST_CASE("completed reads and writes are noted, and nothing else", "[watched_fl
   CHECK_FALSE(s.notes(write_of(&*s.flow, buffer("c"))));  // no room: withdrawn
   CHECK_FALSE(s.notes(write_of(&s.peer, buffer("d"))));
   CHECK(s.notes(read_of(&*s.flow)));
+  CHECK_FALSE(s.notes(read_into_of(&*s.flow)));
+  CHECK_FALSE(s.notes(write_of(&s.peer, buffer("d"))));
+  CHECK(s.notes(read_into_of(&*s.flow)));
   CHECK_FALSE(s.notes(shutdown_of(&*s.flow)));
   CHECK_FALSE(s.notes(write_of(&*s.flow, buffer("e"))));  // fails
   CHECK_FALSE(s.notes(shutdown_of(&s.peer)));

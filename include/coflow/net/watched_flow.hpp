@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <system_error>
 #include <type_traits>
@@ -41,6 +42,10 @@ class completion {
     return got.failed();
   }
   template <class E>
+  static bool holds_error(const basic_read_into_result<E>& got) noexcept {
+    return got.failed();
+  }
+  template <class E>
   static bool holds_error(const result<void, E>& sent) noexcept {
     return !sent.has_value();
   }
@@ -66,6 +71,12 @@ class watched_flow : public layered_flow<F> {
 
   /// Reads from the flow below.
   [[nodiscard]] auto read() { return observed(this->next_layer().read(), detail::completion(noted_)); }
+  /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
+    requires has_read_into<F>
+  {
+    return observed(this->next_layer().read_into(room), detail::completion(noted_));
+  }
   /// Writes to the flow below. Only its completion is noted: write what takes a slow peer long in pieces.
   [[nodiscard]] auto write(buffer bytes) {
     return observed(this->next_layer().write(std::move(bytes)), detail::completion(noted_));
