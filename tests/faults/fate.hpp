@@ -46,6 +46,7 @@ int __real_epoll_create1(int);
 int __real_epoll_ctl(int, int, int, epoll_event*);
 int __real_epoll_wait(int, epoll_event*, int, int);
 int __real_poll(pollfd*, nfds_t, int);
+long __real_syscall(long, ...);
 }
 
 namespace faults {

@@ -1,5 +1,9 @@
 #include "faults/kernel.hpp"
 
+#include <sys/syscall.h>
+
+#include <cstdint>
+
 #include "faults/fate.hpp"
 
 namespace faults {
@@ -51,6 +55,12 @@ std::chrono::steady_clock::time_point virtual_now() noexcept {
 }  // namespace faults
 
 using namespace faults;
+
+namespace {
+int rounded_up(std::int64_t seconds, std::int64_t nanoseconds) {
+  return static_cast<int>(seconds * 1000 + (nanoseconds + 999'999) / 1'000'000);
+}
+}  // namespace
 
 extern "C" {
 
@@ -217,6 +227,17 @@ int __wrap_poll(pollfd* list, nfds_t count, int milliseconds) {
     break;
   }
   return ready;
+}
+// The precise forms of the two count as what they are forms of.
+int __wrap_ppoll(pollfd* list, nfds_t count, const timespec* limit, const sigset_t*) {
+  const int milliseconds = limit == nullptr ? -1 : rounded_up(limit->tv_sec, limit->tv_nsec);
+  return __wrap_poll(list, count, milliseconds);
+}
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
+  if (number != SYS_epoll_pwait2) return __real_syscall(number, a, b, c, d, e, f);
+  const auto* limit = reinterpret_cast<const std::int64_t*>(d);
+  return __wrap_epoll_wait(static_cast<int>(a), reinterpret_cast<epoll_event*>(b), static_cast<int>(c),
+                           rounded_up(limit[0], limit[1]));
 }
 
 }  // extern "C"

@@ -31,10 +31,14 @@ constexpr scenario all_of[] = {
     {"S4-many", s4<W, 10'000>},
 };
 
-std::unique_ptr<coflow::event_loop> with_epoll() { return std::make_unique<coflow::event_loop>(); }
+std::unique_ptr<coflow::event_loop> with_epoll() {
+  return std::make_unique<coflow::event_loop>(coflow::reactor::epoll);
+}
+std::unique_ptr<coflow::event_loop> with_poll() { return std::make_unique<coflow::event_loop>(coflow::reactor::poll); }
 
 constexpr world all_worlds[] = {
     {"tcp", "epoll", with_epoll, all_of<tcp_world>},
+    {"tcp", "poll", with_poll, all_of<tcp_world>},
 };
 
 }  // namespace

@@ -95,6 +95,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
 
   void set_connect_waiter(connect_waiter* waiter) noexcept {
     connecting_ = waiter;
+    if (waiter != nullptr) writable_ = false;  // the report that decides is still to come
     attention_ = waiter != nullptr || state().read_half() == half::shut;
   }
 
@@ -210,6 +211,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     if (connecting_ != nullptr) {
       if ((what & (readiness::writable | readiness::ended)) == 0) return;
       attention_ = state().read_half() == half::shut;
+      writable_ = true;
       std::exchange(connecting_, nullptr)->on_decided();
       return;
     }
