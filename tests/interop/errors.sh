@@ -22,8 +22,17 @@ stop_cleanly "$pid"
 refused 1 "Cannot assign requested address" --port 0 --host 192.0.2.1
 refused 1 "no-such-host" --port 0 --host no-such-host
 
+refused 1 "No such file or directory" --unix "$work/no/such/directory/x.sock"
+refused 1 "File name too long" --unix "$work/$(printf '%0120d' 0)"
+: >"$work/file"
+refused 1 "Address already in use" --unix "$work/file"
+[ -e "$work/file" ] || fail "a file that is no socket was removed"
+
 refused 2 usage
 refused 2 usage --port
+refused 2 usage --port 0 --unix "$work/x.sock"
+refused 2 --unix --unix ''
+refused 2 --reactor --port 0 --reactor select
 refused 2 --port --port http
 refused 2 --port --port 65536
 refused 2 --port --port -1
