@@ -78,7 +78,8 @@ int __wrap_listen(int fd, int backlog) {
 }
 int __wrap_connect(int fd, const sockaddr* address, socklen_t size) {
   const int came_to = fate(call::connect, fd);
-  if (is_error(came_to) && came_to != EINTR) return fails(came_to);
+  // Interrupted, it goes on by itself; but not where it would only have waited for room in a queue.
+  if (is_error(came_to) && (came_to != EINTR || address->sa_family == AF_UNIX)) return fails(came_to);
   const int status = __real_connect(fd, address, size);
   return came_to == EINTR ? fails(EINTR) : status;
 }

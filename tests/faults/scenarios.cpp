@@ -31,6 +31,12 @@ constexpr scenario all_of[] = {
     {"S4-many", s4<W, 10'000>},
 };
 
+template <class W>
+constexpr scenario without_resets[] = {
+    {"S1", s1<W>},         {"S2", s2<W>},   {"S3", s3<W>},   {"S4", s4<W, 3'000>}, {"S5", s5<W>},   {"S7", s7<W>},
+    {"S8", s8<W, secure>}, {"S11", s11<W>}, {"S12", s12<W>}, {"S13", s13<W>},      {"S14", s14<W>},
+};
+
 std::unique_ptr<coflow::event_loop> with_epoll() {
   return std::make_unique<coflow::event_loop>(coflow::reactor::epoll);
 }
@@ -39,6 +45,7 @@ std::unique_ptr<coflow::event_loop> with_poll() { return std::make_unique<coflow
 constexpr world all_worlds[] = {
     {"tcp", "epoll", with_epoll, all_of<tcp_world>},
     {"tcp", "poll", with_poll, all_of<tcp_world>},
+    {"unix", "epoll", with_epoll, without_resets<unix_world>},
 };
 
 }  // namespace

@@ -4,10 +4,12 @@
 // the table of scenarios.cpp; another reactor is such a line alone.
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <coflow/core.hpp>
 #include <coflow/net.hpp>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -45,6 +47,25 @@ struct tcp_world {
     return coflow::success;
   }
   static void reset(flow& end) noexcept { end.reset(); }
+};
+
+/// Local connections, by an abstract name. They have no reset: scenarios that need one are left out.
+struct unix_world {
+  using flow = coflow::unix_flow;
+  using listener = coflow::unix_listener;
+
+  static coflow::result<listener> listen() {
+    static int number = 0;
+    const std::string name = "coflow-faults-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+    return coflow::unix_listener::bind(coflow::unix_address::abstract(name).value());
+  }
+  static coflow::task<coflow::result<flow>> connect(const listener* to) {
+    const coflow::unix_address where = to->local_address();
+    if (where.unnamed()) co_return std::error_code(ENOBUFS, std::system_category());
+    coflow::result<flow> made = co_await coflow::unix_connect(where);
+    co_return std::move(made);
+  }
+  static coflow::result<void> narrow(flow& end) noexcept { return end.set_option(SOL_SOCKET, SO_SNDBUF, narrow_size); }
 };
 
 }  // namespace faults

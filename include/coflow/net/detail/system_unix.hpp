@@ -69,7 +69,9 @@ class kernel_unix_address {
 }
 /// -EAGAIN: the listener's queue is full, which no readiness ends.
 [[nodiscard]] inline int connect(int fd, const kernel_unix_address& peer) noexcept {
-  return uninterrupted([fd, &peer] { return ::connect(fd, peer.data(), peer.size()); });
+  const int status = checked(::connect(fd, peer.data(), peer.size()));
+  if (status == -EISCONN) return 0;
+  return status == -EINTR ? -EAGAIN : status;  // it waits for nothing, so only somebody else's kernel says so
 }
 [[nodiscard]] inline int local_address(int fd, kernel_unix_address& local) noexcept {
   return checked(::getsockname(fd, local.data(), local.room()));
