@@ -1,9 +1,10 @@
 #pragma once
 
-// What nearly every unit test includes, read once.
+// What nearly every unit test includes of others, read once.
 
+#include <atomic>
 #include <chrono>
-#include <coflow/coflow.hpp>
+#include <coroutine>
 #include <memory>
 #include <optional>
 #include <string>
