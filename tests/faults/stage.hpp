@@ -67,8 +67,8 @@ class stage {
   std::size_t successes = 0;       // for scenarios that count
   bool proxied = false;
   bool cannot_reset = false;  // a stream that was torn ends there like any other
-  bool complete = false;  // everything went as it was meant to go
-  bool starving = false;  // the run was cancelled, because nothing went on any more
+  bool complete = false;      // everything went as it was meant to go
+  bool starving = false;      // the run was cancelled, because nothing went on any more
   std::vector<std::error_code> reports;
   std::vector<std::string> breaches;
 };

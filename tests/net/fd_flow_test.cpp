@@ -29,6 +29,7 @@
 
 #include "support/catch.hpp"
 #include "support/children.hpp"
+#include "support/law_table.hpp"
 #include "support/survival.hpp"
 
 namespace {
@@ -210,7 +211,7 @@ void keeps_all_but_torn_ends(Factory make) {
   for (const bool into : {false, true}) {
     coflow::law_options options = coflow::law_options().many(2000);
     if (into) options.by_read_into();
-    const coflow::report found = coflow::check_flow<event_loop>(make, options);
+    const coflow::report found = support::check_table<event_loop>(support::all_laws(), make, options);
     INFO(found.text());
     CHECK(found.checks() > 130);
     for (const coflow::finding& one : found.findings()) CHECK(std::string(one.law) == "X3");
@@ -227,7 +228,7 @@ TEST_CASE("a socket pair as descriptors keeps every law of a flow but that of to
 }
 
 TEST_CASE("a TCP connection as a descriptor keeps every law of a flow", "[fd_flow]") {
-  const coflow::report found = coflow::check_flow<event_loop>(tcp_sockets(), coflow::law_options().many(2000));
+  const coflow::report found = support::check_table<event_loop>(support::all_laws(), tcp_sockets());
   INFO(found.text());
   CHECK(found.passed());
   CHECK(found.checks() > 160);

@@ -1,4 +1,4 @@
-// The laws of reading, writing and shutdown over TCP, and what of them only the kernel can show.
+// What of the laws over TCP only the kernel can show; the rest is checked with all flows by tests/laws.
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -72,10 +72,6 @@ class tcp_ends {
     co_return pair(std::move(*client), std::move(*server));
   }
 };
-
-void keep(std::span<const coflow::laws::law> table) {
-  support::require_kept(support::check_table<coflow::event_loop>(table, tcp_ends()), table);
-}
 
 // Runs a check of this file.
 void check(task<> body) {
@@ -307,23 +303,6 @@ void the_kernel_holds_nothing_after_a_shutdown(bool between_turns) {
   coflow::run(loop, wait_for_the_drop(&*ends, &peer));
   INFO(found.text());
   CHECK(found.passed());
-}
-
-TEST_CASE("the laws of reading hold over TCP", "[tcp_stream_laws]") {
-  keep(coflow::laws::read_laws());
-  keep(coflow::laws::end_of_stream_laws());
-  keep(coflow::laws::reset_laws());
-}
-
-TEST_CASE("the laws of writing hold over TCP", "[tcp_stream_laws]") {
-  keep(coflow::laws::write_laws());
-  keep(coflow::laws::write_error_laws());
-  keep(coflow::laws::writev_laws());
-}
-
-TEST_CASE("the laws of shutdown hold over TCP", "[tcp_stream_laws]") {
-  keep(coflow::laws::shutdown_laws());
-  keep(coflow::laws::drain_laws());
 }
 
 TEST_CASE("urgent data hides no bytes of the stream", "[tcp_stream_laws]") {

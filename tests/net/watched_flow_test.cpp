@@ -86,7 +86,7 @@ task<> shutdown_of(auto* flow) { co_await flow->shutdown(coflow::shutdown_mode::
 }  // namespace
 
 TEST_CASE("a watched flow keeps every law", "[watched_flow]") {
-  const auto table = coflow::laws::all_laws();
+  const auto table = support::all_laws();
   support::require_kept(support::check_table<coflow::virtual_executor>(table, watched_ends()), table);
 }
 

@@ -19,9 +19,9 @@
 namespace support {
 
 template <class Executor = coflow::virtual_executor, class Factory>
-[[nodiscard]] coflow::report check_table(std::span<const coflow::laws::law> table, Factory make) {
+[[nodiscard]] coflow::report check_table(std::span<const coflow::laws::law> table, Factory make,
+                                         const coflow::law_options& options = coflow::law_options().many(2000)) {
   using coflow::laws::need;
-  const coflow::law_options options = coflow::law_options().many(2000);
   coflow::report found;
   coflow::laws::law_runner<Executor, Factory> runner(make, options, found);
   runner.give(need::cancellation | need::clean_destruction);
@@ -36,6 +36,9 @@ template <class Executor = coflow::virtual_executor, class Factory>
   }
   return found;
 }
+
+// Every law that there is, compiled once.
+[[nodiscard]] std::span<const coflow::laws::law> all_laws();
 
 // Every law of the table was checked and kept.
 void require_kept(const coflow::report& found, std::span<const coflow::laws::law> table);
