@@ -70,7 +70,9 @@ task<> wrapped(side* at, typename W::flow flow) {
 template <class W, class Codec>
 task<> s8_client(side* at, layered<W, Codec> flow) {
   bool well = true;
-  for (std::size_t size = 10; size <= 25'000 && well; size *= 50) {
+  // Who writes does not read meanwhile: byte by byte, much would fill both sides of the connection for good.
+  const std::size_t largest = at->on.bulk < 1024 * 1024 ? 500 : 25'000;
+  for (std::size_t size = 10; size <= largest && well; size *= 50) {
     well = co_await say(at, &flow, material(size));
     if (well) well = co_await hear_up_to(at, &flow, at->offered.size());
   }
@@ -82,7 +84,7 @@ template <class W, class Codec>
 task<> s8(stage* on) {
   co_await meet<W>(on, wrapped<W, Codec, s8_client<W, Codec>, true>, wrapped<W, Codec, echo<layered<W, Codec>>, false>);
   on->complete = on->client.heard(on->client.offered) && on->server.heard(on->client.offered) &&
-                 on->client.offered.size() == 25'510 && on->reports.empty();
+                 on->client.offered.size() == (on->bulk < 1024 * 1024 ? 510U : 25'510U) && on->reports.empty();
 }
 
 // ---- S9: the peer vanishes in the middle of a frame
