@@ -8,6 +8,7 @@
 #include "coflow/core/config.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
+#include "coflow/core/fallible.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/core/flow_handle.hpp"
@@ -21,4 +22,5 @@
 #include "coflow/core/result.hpp"
 #include "coflow/core/shutdown_mode.hpp"
 #include "coflow/core/stop.hpp"
+#include "coflow/core/stop_relay.hpp"
 #include "coflow/core/task.hpp"

@@ -30,6 +30,9 @@ decltype(auto) awaiter_of(A&& a) {
     return std::forward<A>(a);
 }
 
+template <class Awaitable>
+using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
+
 }  // namespace detail
 
 /// Something that `co_await` accepts: an awaiter, or a type with an `operator co_await`.

@@ -4,7 +4,9 @@
 
 #include <concepts>
 #include <coroutine>
+#include <type_traits>
 
+#include "coflow/core/awaitable.hpp"
 #include "coflow/core/stop.hpp"
 
 namespace coflow::inline v0 {
@@ -45,4 +47,16 @@ template <class Handle>
 concept suspended_coroutine =
     std::convertible_to<Handle, std::coroutine_handle<>> && requires(Handle coroutine) { coroutine.promise(); };
 
+namespace detail {
+
+/// True for awaitables that can wait for a coroutine of unknown promise and leave the stack as they found it. The
+/// others want to see a promise, or name the coroutine that goes on, which costs stack where a compiler makes that a
+/// call.
+template <class Awaitable>
+concept waits_in_place = requires(std::remove_reference_t<awaiter_t<Awaitable>>& waits, awaiting coroutine) {
+  requires std::is_void_v<decltype(waits.await_suspend(coroutine))> ||
+               std::same_as<decltype(waits.await_suspend(coroutine)), bool>;
+};
+
+}  // namespace detail
 }  // namespace coflow::inline v0

@@ -21,18 +21,6 @@
 namespace coflow::inline v0 {
 namespace detail {
 
-template <class Awaitable>
-using awaiter_t = decltype(awaiter_of(std::declval<Awaitable>()));
-
-/// True for awaitables that can wait for a coroutine of unknown promise and leave the stack as they found it. The
-/// others want to see a promise, or name the coroutine that goes on, which costs stack where a compiler makes that a
-/// call.
-template <class Awaitable>
-concept waits_in_place = requires(std::remove_reference_t<awaiter_t<Awaitable>>& waits, awaiting coroutine) {
-  requires std::is_void_v<decltype(waits.await_suspend(coroutine))> ||
-               std::same_as<decltype(waits.await_suspend(coroutine)), bool>;
-};
-
 /// Turns what an operation gave into what the library's flows give: errors become a `std::error_code`.
 template <class Result, class Given>
 [[nodiscard]] Result as_system_result(Given&& given) {
