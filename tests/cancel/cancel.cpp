@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "laws/factories.hpp"
+#include "laws/hidden_factory.hpp"
 #include "support/manual_executor.hpp"
 #include "support/proof.hpp"
 
@@ -371,7 +372,7 @@ int main(int argc, char** argv) {
   sweep(proof, "function_flow", over_functions<>());
   sweep(proof, "codec_flow, frames", over_frames<>());
   sweep(proof, "codec_flow, secure", over_secure<>());
-  sweep(proof, "frames, frames, frames", over_frames<over_frames<over_frames<>>>());
+  sweep(proof, "frames, frames, frames", hidden_codec(over_frames<over_frames<over_frames<>>>()));
   sweep(proof, "secure, any, frames", over_secure<over_any<over_frames<>>>());
   sweep(proof, "any, functions, secure", over_any<over_functions<over_secure<>>>());
   sweep<turned>(proof, "tcp", tcp());

@@ -12,6 +12,7 @@
 
 #include "broken/honest_flow.hpp"
 #include "laws/factories.hpp"
+#include "laws/hidden_factory.hpp"
 #include "support/proof.hpp"
 
 namespace {
@@ -111,15 +112,15 @@ int main(int argc, char** argv) {
   check("function_flow", over_functions<>());
   check("codec_flow, frames", over_frames<>(), goodbye);
   check("codec_flow, secure", over_secure<>(), goodbye);
-  check("secure, any, frames", over_secure<over_any<over_frames<>>>(), goodbye);
+  check("secure, any, frames", hidden_codec(over_secure<over_any_rooms<over_frames<>>>()), goodbye);
   check<event_loop>("tcp", tcp());
   check<event_loop>("unix", local(), law_options(), no_reset);
 #ifndef COFLOW_FEWER_FLOWS  // each more costs compile time, under a sanitizer above all
   check("memory_pipe of 100 bytes", memory(100));
   check("a flow made of coroutines", honest());
-  check("layered, layered, layered", over_layer<over_layer<over_layer<>>>());
+  check("layered, layered, layered", hidden_flow(over_layer<over_layer<over_layer<>>>()));
   check("any, layered, any", over_any<over_layer<over_any<>>>());
-  check("frames, frames, frames", over_frames<over_frames<over_frames<>>>(), goodbye);
+  check("frames, frames, frames", hidden_codec(over_frames<over_frames<over_frames<>>>()), goodbye);
   check("frames, functions, secure", over_frames<over_functions<over_secure<>>>(), goodbye);
   check("any, secure, layered", over_any<over_secure<over_layer<>>>(), goodbye);
   check("functions, functions, functions", over_functions<over_functions<over_functions<>>>());
