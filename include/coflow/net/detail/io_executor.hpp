@@ -122,8 +122,13 @@ class io_executor : public executor {
   }
   ~io_executor() = default;
 
-  /// Waits for readiness up to `timeout` (negative: for ever) and runs what became ready. Gives minus an errno value if
-  /// it cannot wait.
+  /// How many reports one turn takes at most; the others are there in the next.
+  static constexpr int report_limit = 256;
+
+  [[nodiscard]] const readiness_source& source() const noexcept { return *source_; }
+
+  /// Waits for readiness up to `timeout` (negative: for ever) and runs what became ready. Gives how many reports there
+  /// were, of which some may be stale, or minus an errno value if it cannot wait.
   int poll_descriptors(std::chrono::nanoseconds timeout) noexcept {
     const int count = source_->wait(events_, timeout);
     for (int i = 0; i < count; ++i) {
@@ -133,7 +138,7 @@ class io_executor : public executor {
       if (found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
       found.watched->on_ready(event.what);
     }
-    return count < 0 ? count : 0;
+    return count;
   }
 
  private:
@@ -175,7 +180,7 @@ class io_executor : public executor {
   std::byte* space_ = nullptr;  // the bytes of scratch_
   intrusive_list<descriptor_hunger> hungry_;
   farewell farewell_{*this};
-  ready_event events_[256];
+  ready_event events_[report_limit];
 };
 
 }  // namespace detail
