@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <coflow/layer.hpp>
+#include <coflow/memory.hpp>
+#include <coflow/testing/laws.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -42,8 +44,8 @@ struct tracing : plain_wrap {
   using flow = coflow::traced<Inner, sink>;
   template <class Inner>
   static flow<Inner> make(Inner inner, bool first) {
-    return flow<Inner>(std::move(inner), first ? "a" : "b",
-                       coflow::trace_options().preview(40).beginnings(first), sink());
+    return flow<Inner>(std::move(inner), first ? "a" : "b", coflow::trace_options().preview(40).beginnings(first),
+                       sink());
   }
 };
 
@@ -77,16 +79,41 @@ struct unthrottled : plain_wrap {
   }
 };
 
-/// So fast that no check waits for long, and so tight that operations do wait: a burst of a few bytes.
+/// With limits that asking takes a clock, but no check comes to wait for: no time passes in some of them.
 struct throttling : plain_wrap {
   template <class Inner>
   using flow = coflow::throttled<Inner>;
   template <class Inner>
   static flow<Inner> make(Inner inner, bool) {
-    return flow<Inner>(std::move(inner),
-                       coflow::throttle_options().read_rate(1'000'000'000, 10).write_rate(1'000'000'000, 10));
+    constexpr std::uint64_t rate = 10'000'000'000;
+    return flow<Inner>(std::move(inner), coflow::throttle_options().read_rate(rate, rate).write_rate(rate, rate));
   }
 };
+
+/// Fast, but with a burst of a few bytes, so that nearly every operation waits: for checks that let time pass.
+struct crawling : plain_wrap {
+  template <class Inner>
+  using flow = coflow::throttled<Inner>;
+  template <class Inner>
+  static flow<Inner> make(Inner inner, bool) {
+    constexpr std::uint64_t rate = 1'000'000'000;
+    return flow<Inner>(std::move(inner), coflow::throttle_options().read_rate(rate, 10).write_rate(rate, 10));
+  }
+};
+
+/// The checks that can be made of flows for which time must pass: all but those that wait by turns in which none does.
+inline coflow::law_options where_time_passes() {
+  coflow::law_options options;
+  for (const coflow::laws::law& one : coflow::laws::all_laws()) {
+    const std::string_view check = one.check;
+    if (check != "a peer that does not read suspends the writer within bounds" &&
+        check != "a shutdown ends cleanly when the unsent write that it waits for is cancelled" &&
+        check != "a shutdown ends cleanly when the unsent write that it waits for is destroyed" &&
+        check != "very many operations that complete at once use no stack and starve nobody")
+      options.only(std::string(check));
+  }
+  return options;
+}
 
 struct limiting : plain_wrap {
   template <class Inner>
@@ -95,6 +122,17 @@ struct limiting : plain_wrap {
   static flow<Inner> make(Inner inner, bool first) {
     return flow<Inner>(std::move(inner), first ? UINT64_MAX : UINT64_MAX / 2,
                        coflow::limited_options().most_written(UINT64_MAX / 2));
+  }
+};
+
+/// Copies both ways to sinks that take everything, or fail after a while.
+struct copying : plain_wrap {
+  template <class Inner>
+  using flow = coflow::tee<Inner, coflow::string_flow>;
+  template <class Inner>
+  static flow<Inner> make(Inner inner, bool first) {
+    return flow<Inner>(std::move(inner), coflow::string_sink(first ? coflow::string_flow::all : 1000),
+                       coflow::tee_options().writes(true));
   }
 };
 
@@ -110,6 +148,10 @@ template <class Below = memory>
 using over_unthrottled = around<Below, unthrottled>;
 template <class Below = memory>
 using over_throttled = around<Below, throttling>;
+template <class Below = memory>
+using over_crawling = around<Below, crawling>;
+template <class Below = memory>
+using over_tee = around<Below, copying>;
 template <class Below = memory>
 using over_limited = around<Below, limiting>;
 

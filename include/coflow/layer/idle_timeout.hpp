@@ -77,7 +77,8 @@ class idle_write {
 template <class Inner>
 class idle_writev final : public call_wait<Inner, writev_call> {
  public:
-  explicit idle_writev(std::span<buffer> list) noexcept : call_wait<Inner, writev_call>(writev_call(list)), list_(list) {}
+  explicit idle_writev(std::span<buffer> list) noexcept
+      : call_wait<Inner, writev_call>(writev_call(list)), list_(list) {}
   idle_writev(idle_writev&& unbegun) noexcept
       : call_wait<Inner, writev_call>(std::move(unbegun)), list_(unbegun.list_) {}
   ~idle_writev() = default;

@@ -14,6 +14,7 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/task.hpp"
+#include "coflow/layer/detail/end_notice.hpp"
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
 #include "coflow/layer/detail/hooked.hpp"
@@ -60,8 +61,11 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
 
  public:
   limited_block(Inner inner, std::uint64_t bytes, const limited_options& options, buffer unread) noexcept
-      : layer_block<limited_block, Inner>(std::move(inner)), left_(bytes), may_write_(options.most_written()),
-        unread_(std::move(unread)), exactly_(options.is_exact()) {}
+      : layer_block<limited_block, Inner>(std::move(inner)),
+        left_(bytes),
+        may_write_(options.most_written()),
+        unread_(std::move(unread)),
+        exactly_(options.is_exact()) {}
   ~limited_block() = default;
 
   [[nodiscard]] std::uint64_t left() const noexcept { return left_; }
@@ -156,7 +160,7 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
 
   // ---- the end
 
-  void shut(shutdown_mode mode) noexcept {
+  void note_shutdown(shutdown_mode mode) noexcept {
     if (!covers_read(mode)) return;
     shut_ = true;
     unread_.clear();
@@ -221,26 +225,6 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
   bool cut_short_ = false;
 };
 
-/// Lets the block know of a shutdown or a close before the inner flow does.
-template <class Block>
-class limited_end {
- public:
-  explicit limited_end(share<Block> block) noexcept : block_(std::move(block)), whole_(true) {}
-  limited_end(share<Block> block, shutdown_mode mode) noexcept : block_(std::move(block)), mode_(mode) {}
-  void begin() const noexcept {
-    if (whole_)
-      block_->let_go();
-    else
-      block_->shut(mode_);
-  }
-  void end() const noexcept {}
-
- private:
-  share<Block> block_;
-  shutdown_mode mode_ = shutdown_mode::read_write;
-  bool whole_ = false;
-};
-
 }  // namespace detail
 
 /// What a `limited` flow leaves behind.
@@ -256,8 +240,8 @@ struct limited_rest {
 ///
 /// What the flow below gives beyond that is kept, and is there with the flow when `release` ends the layer, so that the
 /// next message loses nothing. Options: `exactly`, and a limit to what may be written; a write beyond that gives
-/// `std::errc::message_size` before anything of it is sent, and so does every later one (law W6). Shutdown and close are
-/// the inner flow's. Every law of the flow below holds.
+/// `std::errc::message_size` before anything of it is sent, and so does every later one (law W6). Shutdown and close
+/// are the inner flow's. Every law of the flow below holds.
 ///
 /// One read at a time is at the flow below; reads that come meanwhile wait their turn, and take a pooled frame for it.
 /// One pooled block, which holds the inner flow.
@@ -266,7 +250,7 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   using block = detail::limited_block<Inner>;
   template <class Call>
   using operation = detail::gated_operation<block, Inner, Call>;
-  using ending = detail::limited_end<block>;
+  using notice = detail::end_notice<block>;
 
  public:
   /// `unread` are the first bytes of the stream if some were read from `inner` already. Throws std::bad_alloc; the
@@ -290,9 +274,7 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   }
 
   /// Reads from the flow below, as far as the limit allows.
-  [[nodiscard]] auto read() noexcept {
-    return operation<detail::read_call>(this->shared(), detail::read_call());
-  }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
@@ -311,10 +293,10 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   }
   /// Shuts the flow below down. Of the read half: what was read beyond the limit is dropped.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), ending(this->shared(), mode));
+    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
   }
   /// Closes the flow below.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), ending(this->shared())); }
+  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
 };
 
 }  // namespace coflow::inline v0

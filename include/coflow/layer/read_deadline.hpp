@@ -133,9 +133,9 @@ class read_deadline : public detail::layer_handle<Inner, detail::deadline_block<
   read_deadline(Inner inner, std::chrono::duration<Rep, Period> each)
       : detail::layer_handle<Inner, block>(new block(std::move(inner), detail::saturated(each))) {}
 
-  /// Reads give `error::timed_out` from `when` on, on the executor's clock: those that wait, and later ones. A time that
-  /// has passed ends those that wait now, in a turn of their own. On the flow's thread; also before the first operation,
-  /// and where no executor is current.
+  /// Reads give `error::timed_out` from `when` on, on the executor's clock: those that wait, and later ones. A time
+  /// that has passed ends those that wait now, in a turn of their own. On the flow's thread; also before the first
+  /// operation, and where no executor is current.
   void expires_at(executor::time_point when) noexcept { this->control().set_deadline(when); }
   /// The same, `time` from now. Needs a current executor; where there is none, nothing is changed.
   template <class Rep, class Period>

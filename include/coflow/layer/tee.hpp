@@ -12,7 +12,9 @@
 #include "coflow/async/sleep.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
+#include "coflow/layer/detail/end_notice.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
+#include "coflow/layer/detail/hooked.hpp"
 #include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
 #include "coflow/layer/detail/tee_block.hpp"
@@ -66,7 +68,8 @@ class tee_options {
 ///
 /// A sink that fails does not disturb the flow: its first error is kept (`sink_error`), nothing is copied any more, and
 /// what was not is counted (`not_copied`). `close` closes the flow below at once and then, when the sink has taken what
-/// waits for it or the limit has passed, the sink. Destroying the flow destroys both. Every law of the flow below holds.
+/// waits for it or the limit has passed, the sink. Destroying the flow destroys both. Every law of the flow below
+/// holds.
 ///
 /// One pooled block, which holds both flows, with three small coroutine frames. An operation that has to wait for the
 /// sink takes a pooled frame, others none.
@@ -85,8 +88,8 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
 
   /// The flow that gets the copy. Writing to it is the caller's affair.
   [[nodiscard]] Sink& sink() noexcept { return this->control().copy().sink(); }
-  /// Why nothing is copied any more: the sink's first error, `error::timed_out` if a close did not wait for it; an empty
-  /// code if all is well.
+  /// Why nothing is copied any more: the sink's first error, `error::timed_out` if a close did not wait for it; an
+  /// empty code if all is well.
   [[nodiscard]] std::error_code sink_error() const noexcept { return this->control().copy().error(); }
   /// How many bytes the sink has accepted.
   [[nodiscard]] std::uint64_t copied() const noexcept { return this->control().copy().copied(); }
@@ -96,9 +99,7 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   [[nodiscard]] std::size_t queued() const noexcept { return this->control().copy().queued(); }
 
   /// Reads from the flow below.
-  [[nodiscard]] auto read() noexcept {
-    return operation<detail::read_call>(this->shared(), detail::read_call());
-  }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
@@ -112,6 +113,10 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
     return operation<detail::tee_writev>(this->shared(), detail::tee_writev(list));
+  }
+  /// Shuts the flow below down; the sink goes on.
+  [[nodiscard]] auto shutdown(shutdown_mode mode) {
+    return detail::hooked(this->next_layer().shutdown(mode), detail::end_notice<block>(this->shared(), mode));
   }
   /// Closes the flow below, and then the sink, for whose last bytes it waits within the limit.
   [[nodiscard]] auto close() noexcept { return detail::tee_close_operation<block>(this->shared()); }

@@ -12,6 +12,7 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/task.hpp"
+#include "coflow/layer/detail/end_notice.hpp"
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
 #include "coflow/layer/detail/hooked.hpp"
@@ -22,7 +23,8 @@
 namespace coflow::inline v0 {
 
 /// How fast a `throttled` flow is. Rates are in bytes per second, and there is none unless it is set: 0, or more than
-/// 10^10, is no limit. `burst` is how many bytes may pass at once after a pause; a tenth of a second's worth unless set.
+/// 10^10, is no limit. `burst` is how many bytes may pass at once after a pause; a tenth of a second's worth unless
+/// set.
 class throttle_options {
  public:
   throttle_options() noexcept {}
@@ -103,7 +105,8 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
 
  public:
   throttle_block(Inner inner, const throttle_options& options)
-      : layer_block<throttle_block, Inner>(std::move(inner)), reads_(*this, options.reads()),
+      : layer_block<throttle_block, Inner>(std::move(inner)),
+        reads_(*this, options.reads()),
         writes_(*this, options.writes()) {}
   ~throttle_block() = default;
 
@@ -183,31 +186,13 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
     reads_.let_go();
     writes_.let_go();
   }
-  void let_reads_go() noexcept { reads_.let_go(); }
+  void note_shutdown(shutdown_mode mode) noexcept {
+    if (covers_read(mode)) reads_.let_go();
+  }
 
  private:
   throttle_lane<throttle_block> reads_;
   throttle_lane<throttle_block> writes_;
-};
-
-/// Lets those who wait here hear of a shutdown or a close: what they get is the inner flow's affair.
-template <class Block>
-class gate_opening {
- public:
-  explicit gate_opening(share<Block> block) noexcept : block_(std::move(block)), whole_(true) {}
-  gate_opening(share<Block> block, shutdown_mode mode) noexcept : block_(std::move(block)), reads_(covers_read(mode)) {}
-  void begin() const noexcept {
-    if (whole_)
-      block_->let_go();
-    else if (reads_)
-      block_->let_reads_go();
-  }
-  void end() const noexcept {}
-
- private:
-  share<Block> block_;
-  bool whole_ = false;
-  bool reads_ = false;
 };
 
 }  // namespace detail
@@ -221,15 +206,15 @@ class gate_opening {
 /// first served (law R8).
 ///
 /// A cancelled read loses nothing. When a write's bytes have been accepted below, a cancellation, a close or the
-/// executor's end only ends its wait, and it is a success (law W1). Every law of the flow below holds. One pooled block,
-/// which holds the inner flow, and one timer for each direction; an operation that has to wait takes a pooled frame,
-/// others none. A direction without a limit asks no clock.
+/// executor's end only ends its wait, and it is a success (law W1). Every law of the flow below holds. One pooled
+/// block, which holds the inner flow, and one timer for each direction; an operation that has to wait takes a pooled
+/// frame, others none. A direction without a limit asks no clock.
 template <SystemFlow Inner>
 class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inner>> {
   using block = detail::throttle_block<Inner>;
   template <class Call>
   using operation = detail::gated_operation<block, Inner, Call>;
-  using opening = detail::gate_opening<block>;
+  using notice = detail::end_notice<block>;
 
  public:
   /// Throws std::bad_alloc; the inner flow is then destroyed.
@@ -237,9 +222,7 @@ class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inne
       : detail::layer_handle<Inner, block>(new block(std::move(inner), options)) {}
 
   /// Reads from the flow below, when it is time.
-  [[nodiscard]] auto read() noexcept {
-    return operation<detail::read_call>(this->shared(), detail::read_call());
-  }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
@@ -258,10 +241,10 @@ class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inne
   }
   /// Shuts the flow below down. Of the read half: reads that wait for their time get eof at once.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), opening(this->shared(), mode));
+    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
   }
   /// Closes the flow below. What waits for its time goes on at once.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), opening(this->shared())); }
+  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
 };
 
 }  // namespace coflow::inline v0

@@ -73,8 +73,8 @@ class trace_block final : public shared_block {
     return ++numbers_[static_cast<std::size_t>(what)];
   }
   void begin_line(trace_line& line, traced_kind what, std::uint64_t number) const noexcept {
-    constexpr std::string_view names[] = {"read",           "write",                "shutdown(read)",
-                                          "shutdown(write)", "shutdown(read_write)", "close"};
+    constexpr std::string_view names[] = {"read", "write", "shutdown(read)", "shutdown(write)", "shutdown(read_write)",
+                                          "close"};
     if (!name_.empty()) line.add("[").add(name_).add("] ");
     line.add(names[static_cast<std::size_t>(what)]);
     if (number != 0) line.add(" #").add(number);

@@ -87,8 +87,8 @@ template <class F, class Call>
 }
 
 template <class F, class Call>
-using begun_call = placed_wait<decltype(begin_call(std::declval<F&>(), std::declval<Call&>())),
-                               typename Call::result_type>;
+using begun_call =
+    placed_wait<decltype(begin_call(std::declval<F&>(), std::declval<Call&>())), typename Call::result_type>;
 
 /// One wait, of one of two kinds, or none yet. It allocates nothing and calls nothing indirectly.
 template <class First, class Second>

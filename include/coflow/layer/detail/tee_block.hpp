@@ -14,6 +14,7 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/operation_queue.hpp"
+#include "coflow/core/shutdown_mode.hpp"
 #include "coflow/core/task.hpp"
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
@@ -84,7 +85,7 @@ class [[nodiscard]] tee_close_operation final : public queued_operation {
 
 /// Reads wait at the gate before they begin, writes when they have gone out, while too much waits for the sink.
 template <class Inner, class Sink>
-class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, private gate {
+class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   using owner = share<tee_block>;
 
  public:
@@ -111,12 +112,12 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
     requires requires(const Call& call) { call.wants_nothing(); }
   [[nodiscard]] way choose(const Call& call, const stop_node*) noexcept {
     if (!chosen_.reads || call.wants_nothing()) return way::straight;
-    return this->free_for(executor::time_point::min()) ? way::noted : way::around;
+    return before_reads_.free_for(executor::time_point::min()) ? way::noted : way::around;
   }
   template <class Call>
     requires requires(const Call& call) { call.wants_nothing(); }
   static task<typename Call::result_type> go_around(owner block, Call call) {
-    gate_wait leave(*block, *block->home());
+    gate_wait leave(block->before_reads_, *block->home());
     const bool passed = co_await leave;
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
@@ -124,14 +125,13 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
     co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
   }
   [[nodiscard]] read_result noted(const read_call&, read_result came) noexcept {
-    if (came.has_data()) {
-      copy_.add(came->share());
-      copy_.send();
-    }
+    if (!came.has_data()) return ended(std::move(came));
+    copy_.add(came->share());
+    copy_.send();
     return came;
   }
   [[nodiscard]] read_into_result noted(const read_into_call& call, read_into_result came) noexcept {
-    if (!came.has_count()) return came;
+    if (!came.has_count()) return ended(std::move(came));
     if (copy_.ended()) {
       copy_.skip(*came);
       return came;
@@ -175,7 +175,7 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
     block->copy_written(call);
     executor* const home = block->home();
     if (block->gone() || home == nullptr) co_return success;
-    gate_wait leave(*block, *home);
+    gate_wait leave(block->after_writes_, *home);
     static_cast<void>(co_await leave);  // whatever ends the wait, the bytes have been accepted
     co_return success;
   }
@@ -199,10 +199,13 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
 
   // ---- the end
 
+  void note_shutdown(shutdown_mode mode) noexcept {
+    if (covers_read(mode)) before_reads_.open();  // the inner flow has the verdict
+  }
   [[nodiscard]] bool begin_close(closing& op) noexcept {
     if (this->gone() || std::exchange(closing_, true)) return false;
     const bool home = this->at_home();
-    this->open();
+    open();
     closer_.poke();
     if (!home || copy_.queued() == 0)
       copy_.close(error::closed);
@@ -216,11 +219,21 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
 
   void let_go() noexcept {
     limit_.disarm();
-    this->open();
+    open();
     settle_closers();
   }
 
  private:
+  class side final : public gate {
+   public:
+    explicit side(tee_block& of) noexcept : block_(of) {}
+
+   private:
+    bool lets_pass(executor::time_point) noexcept override {
+      return block_.copy_.ended() || block_.copy_.queued() < block_.chosen_.limit;
+    }
+    tee_block& block_;
+  };
   class close_limit final : public timer {
    public:
     explicit close_limit(tee_block& of) noexcept : block_(of) {}
@@ -247,7 +260,15 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
 
   friend tee_copy<Sink, tee_block>;
 
-  bool lets_pass(executor::time_point) noexcept override { return copy_.ended() || copy_.queued() < chosen_.limit; }
+  void open() noexcept {
+    before_reads_.open();
+    after_writes_.open();
+  }
+  template <class Outcome>
+  [[nodiscard]] Outcome ended(Outcome came) noexcept {
+    if (came.eof()) before_reads_.open();
+    return came;
+  }
 
   template <class Call>
   void copy_written(Call& call) noexcept {
@@ -262,7 +283,10 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
   }
 
   void copy_went() noexcept {
-    if (executor* const home = this->home()) this->look_again(*home);
+    if (executor* const home = this->home()) {
+      before_reads_.look_again(*home);
+      after_writes_.look_again(*home);
+    }
     if (closing_ && copy_.queued() == 0) copy_.close(error::closed);
   }
   void sink_is_closed() noexcept {
@@ -284,6 +308,8 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner>, priva
 
   choice chosen_;
   std::size_t reserved_ = 0;  // of writes that are under way
+  side before_reads_{*this};
+  side after_writes_{*this};
   operation_queue closers_;
   close_limit limit_{*this};
   bool closing_ = false;
