@@ -112,7 +112,7 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
     end_turn();
     if (!came.has_data()) return ended(std::move(came));
     unread_ = std::move(*came);
-    return answer(call);
+    return give(call);
   }
   [[nodiscard]] read_into_result noted(const read_into_call&, read_into_result came) noexcept {
     end_turn();
@@ -266,8 +266,9 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   /// How many bytes have been read below and not been given.
   [[nodiscard]] std::size_t unread() const noexcept { return this->control().unread().size(); }
 
-  /// Gives the inner flow back, with the bytes that were read from it and not given: `std::move(body).release()`. What
-  /// waits here for its turn gives `error::closed`; this flow is closed.
+  /// Gives the inner flow back, with the bytes that were read from it and not given: `std::move(body).release()`. Reads
+  /// that wait here for their turn give `error::closed`. One that waits at the flow below goes on there, and what it
+  /// gets beyond the limit is lost: end it first.
   [[nodiscard]] limited_rest<Inner> release() && {
     limited closed(std::move(*this));
     return limited_rest<Inner>(std::move(closed.next_layer()), closed.control().take_unread());
