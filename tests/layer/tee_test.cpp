@@ -158,8 +158,10 @@ task<> writes_wait_when_they_have_gone_out(int how) {
   co_await pass(1h);
   expect(!written.done, "the write waits for the sink");
   if (how == 0) {
-    const coflow::read_result got = co_await end.read();
+    coflow::read_result got = co_await end.read();
     support::expect_data(got, "0123456789");
+    got = co_await end.read();
+    support::expect_data(got, "abcdefghij");
   }
   if (how == 1) scope.cancel();
   if (how == 2) a.reset();
@@ -320,11 +322,7 @@ task<> it_allocates_nothing() {
     if (!sent || !got || !more || !back || !answer) break;
   }
   const std::uint64_t after = support::allocation_count();
-#ifndef COFLOW_NO_POOL
-  expect(after == before, "nothing is allocated");
-#else
-  static_cast<void>(after);
-#endif
+  expect(!coflow::detail::pooling || after == before, "nothing is allocated");
   expect(a.copied() == 2100, "everything is copied");
 }
 
