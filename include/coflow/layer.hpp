@@ -12,3 +12,4 @@
 #include "coflow/layer/layered_flow.hpp"
 #include "coflow/layer/length_prefix_codec.hpp"
 #include "coflow/layer/observed.hpp"
+#include "coflow/layer/reset.hpp"
