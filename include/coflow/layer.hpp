@@ -8,6 +8,7 @@
 #include "coflow/layer/codec_flow.hpp"
 #include "coflow/layer/codec_options.hpp"
 #include "coflow/layer/codec_wire.hpp"
+#include "coflow/layer/copy.hpp"
 #include "coflow/layer/graceful_close.hpp"
 #include "coflow/layer/layered_flow.hpp"
 #include "coflow/layer/length_prefix_codec.hpp"
