@@ -13,4 +13,6 @@
 #include "coflow/layer/layered_flow.hpp"
 #include "coflow/layer/length_prefix_codec.hpp"
 #include "coflow/layer/observed.hpp"
+#include "coflow/layer/proxy.hpp"
+#include "coflow/layer/proxy_options.hpp"
 #include "coflow/layer/reset.hpp"

@@ -144,7 +144,7 @@ task<> a_limit_holds(From* from, std::uint64_t limit, std::string_view text, boo
 
 task<> limits_hold() {
   const std::string text = pattern(200000);
-  for (const std::uint64_t limit : {0, 1, 9, 10, 11, 100, 65536, 150001}) {
+  for (const std::uint64_t limit : {0U, 1U, 9U, 10U, 11U, 100U, 65536U, 150001U}) {
     auto whole = coflow::string_source(text, 7000);  // has no read_into
     co_await a_limit_holds(&whole, limit, text, limit == 0);
     auto [source, from] = coflow::memory_pipe(1 << 20);

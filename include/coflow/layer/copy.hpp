@@ -111,17 +111,18 @@ inline void note_written(copy_result& into, std::size_t sent) noexcept {
   if (sent > into.largest) into.largest = sent;
 }
 
-/// Both flows, and `into`, must outlive it. `into` is up to date whenever it waits.
+/// All that it is given must outlive it. `how` may change, but for its limit, and `into` is up to date, whenever it
+/// waits.
 template <class From, class To>
-task<> copy_bytes(From* from, To* to, copy_options options, copy_result* into) {
+task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into) {
   bounded_room room;
-  for (unsigned round = 1; into->bytes != options.limit(); ++round) {
-    const std::uint64_t left = options.limit() - into->bytes;
+  for (unsigned round = 1; into->bytes != how->limit(); ++round) {
+    const std::uint64_t left = how->limit() - into->bytes;
     buffer chunk;
     bool ended = false;
     try {
       bool by_room = false;
-      if constexpr (has_read_into<From>) by_room = options.limit() != copy_options::no_limit;
+      if constexpr (has_read_into<From>) by_room = how->limit() != copy_options::no_limit;
       if (!by_room) {
         auto got = co_await from->read();
         ended = got.eof();
@@ -143,7 +144,7 @@ task<> copy_bytes(From* from, To* to, copy_options options, copy_result* into) {
     if (into->read_error) co_return;
     if (ended) {
       into->ended = true;
-      if (options.shutdown()) co_await to->shutdown(shutdown_mode::write);
+      if (how->shutdown()) co_await to->shutdown(shutdown_mode::write);
       co_return;
     }
 
@@ -182,7 +183,7 @@ task<copy_result> copy_all(From* from, To* to, copy_options options) {
   const executor* const home = executor::current();
   executor::time_point began;
   if (home != nullptr) began = home->now();
-  co_await copy_bytes(from, to, options, &came_to);
+  co_await copy_bytes(from, to, &options, &came_to);
   if (home != nullptr) came_to.duration = home->now() - began;
   co_return std::move(came_to);
 }
