@@ -100,6 +100,10 @@ class fd_flow {
   /// Ends both halves at once and closes the descriptors.
   [[nodiscard]] close_operation close() noexcept { return close_operation(*stream_); }
 
+  /// Closes now; of a TCP socket that was not borrowed, with a reset. The peer of anything else sees an end like any
+  /// other.
+  void reset() noexcept { stream_->break_off(); }
+
   /// The descriptors, -1 where there is none or none any more. They stay the flow's.
   [[nodiscard]] fd_pair native_handles() const noexcept { return fd_pair{stream_->in(), stream_->out()}; }
 

@@ -101,6 +101,10 @@ class unix_flow {
   /// unread the peer gets `connection_reset` behind it.
   [[nodiscard]] close_operation close() noexcept { return close_operation(*socket_); }
 
+  /// Closes now. The system has nothing that would make it a reset: the peer gets `connection_reset` only if its own
+  /// bytes were left unread here, and otherwise eof.
+  void reset() noexcept { socket_->break_off(); }
+
   /// Where this end is: the listener's address at the accepted end, mostly unnamed at the other; unnamed after the
   /// close.
   [[nodiscard]] unix_address local_address() const noexcept {

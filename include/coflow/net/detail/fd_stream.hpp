@@ -65,6 +65,12 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
     return both;
   }
 
+  /// Makes the coming close a reset where there is one.
+  void break_off() noexcept {
+    state().mark_torn();
+    close();
+  }
+
   // ---- what flow_block asks of a transport
 
   [[nodiscard]] bool entered() const noexcept { return loop_ != nullptr && loop_ == current_executor; }
