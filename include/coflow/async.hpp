@@ -2,7 +2,11 @@
 /// Structured concurrency over an executor.
 #pragma once
 
+#include "coflow/async/on_failure.hpp"
 #include "coflow/async/run.hpp"
 #include "coflow/async/sleep.hpp"
 #include "coflow/async/spawn.hpp"
 #include "coflow/async/task_scope.hpp"
+#include "coflow/async/timeout.hpp"
+#include "coflow/async/when_all.hpp"
+#include "coflow/async/when_any.hpp"
