@@ -258,7 +258,9 @@ TEST_CASE("isolated children are left alone", "[when_all]") {
       CHECK(a);
       CHECK(failed.error() == error::closed);
       try {
-        co_await when_all(on_failure::isolate, throw_after(10ms, "thrown"), sleep(into, "b", 100ms));
+        const auto unused =
+            co_await when_all(on_failure::isolate, throw_after(10ms, "thrown"), sleep(into, "b", 100ms));
+        static_cast<void>(unused);
       } catch (const std::runtime_error& thrown) {
         into->push_back(thrown.what());
       }
@@ -273,7 +275,9 @@ TEST_CASE("the first exception is thrown when all children have ended", "[when_a
   struct local {
     static task<> all(journal* into) {
       try {
-        co_await when_all(throw_after(20ms, "second"), sleep(into, "a", 100ms), throw_after(10ms, "first"), number(1));
+        const auto unused = co_await when_all(throw_after(20ms, "second"), sleep(into, "a", 100ms),
+                                              throw_after(10ms, "first"), number(1));
+        static_cast<void>(unused);
       } catch (const std::runtime_error& thrown) {
         into->push_back(thrown.what());
       }
@@ -295,7 +299,9 @@ TEST_CASE("a stop of the awaiting task reaches every child, and all of them are 
     gate deaf;
     struct local {
       static task<> all(journal* into, gate* at, on_failure policy) {
-        co_await when_all(policy, sleep(into, "a", 1h), pass(at, into, "deaf"), sleep(into, "b", 1h));
+        const auto unused =
+            co_await when_all(policy, sleep(into, "a", 1h), pass(at, into, "deaf"), sleep(into, "b", 1h));
+        static_cast<void>(unused);
         into->push_back("all");
       }
     };
@@ -319,7 +325,8 @@ TEST_CASE("in a stopped task the children begin stopped", "[when_all]") {
     static task<> all(journal* into) {
       const result<void> slept = co_await coflow::sleep_for(1h);
       CHECK_FALSE(slept);
-      co_await when_all(on_failure::isolate, sleep(into, "a", 1h), sleep(into, "b", 1h));
+      const auto unused = co_await when_all(on_failure::isolate, sleep(into, "a", 1h), sleep(into, "b", 1h));
+      static_cast<void>(unused);
     }
   };
   auto waits = job<void>::of(local::all(&log));
@@ -341,7 +348,8 @@ TEST_CASE("children die with the awaiting coroutine, and take their waits back",
     static task<> all(journal* into, gate* at) {
       std::vector<task<>> tasks;
       for (const char* name : {"c", "d"}) tasks.push_back(pass(at, into, name));
-      co_await when_all(sleep(into, "a", 1h), note(into, "b"), when_all(std::move(tasks)));
+      const auto unused = co_await when_all(sleep(into, "a", 1h), note(into, "b"), when_all(std::move(tasks)));
+      static_cast<void>(unused);
     }
   };
   auto waits = job<void>::of(local::all(&log, &at));
@@ -362,7 +370,8 @@ TEST_CASE("when_all ends when its executor goes away", "[when_all]") {
     manual_executor on;
     struct local {
       static task<> all(journal* into) {
-        co_await when_all(on_failure::isolate, sleep(into, "a", 1h), sleep(into, "b", 2h));
+        const auto unused = co_await when_all(on_failure::isolate, sleep(into, "a", 1h), sleep(into, "b", 2h));
+        static_cast<void>(unused);
       }
     };
     waits.emplace(job<void>::of(local::all(&log)));
@@ -375,7 +384,10 @@ TEST_CASE("when_all ends when its executor goes away", "[when_all]") {
 
 TEST_CASE("the report of a hang says what a child waits for", "[when_all]") {
   struct local {
-    static task<> all(coflow::memory_flow* flow) { co_await when_all(number(1), flow->read()); }
+    static task<> all(coflow::memory_flow* flow) {
+      const auto unused = co_await when_all(number(1), flow->read());
+      static_cast<void>(unused);
+    }
     static task<> deaf(gate* at, journal* into) { co_await when_all(pass(at, into, "a")); }
   };
   std::string said;

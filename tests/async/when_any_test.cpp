@@ -212,7 +212,8 @@ TEST_CASE("a stop of the awaiting task stops all, and destroying it destroys all
     journal log;
     struct local {
       static task<> race(journal* into) {
-        co_await when_any(note_after(into, "a", 1000ms), when_any(note_after(into, "b", 2000ms)));
+        const auto unused = co_await when_any(note_after(into, "a", 1000ms), when_any(note_after(into, "b", 2000ms)));
+        static_cast<void>(unused);
         into->push_back("over");
       }
     };

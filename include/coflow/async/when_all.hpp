@@ -28,12 +28,19 @@ class [[nodiscard]] when_all_operation final : private detail::combination {
   [[nodiscard]] bool await_suspend(Handle coroutine) noexcept {
     return this->start(children_, coroutine);
   }
-  [[nodiscard]] typename Children::results await_resume() {
+  [[nodiscard]] typename Children::results await_resume() { return take(); }
+  typename Children::results await_resume()
+    requires Children::give_nothing
+  {
+    return take();
+  }
+
+ private:
+  typename Children::results take() {
     if (this->thrower() != nullptr) this->thrower()->rethrow();
     return children_.take();
   }
 
- private:
   Children children_;
 };
 

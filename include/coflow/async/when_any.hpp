@@ -15,7 +15,7 @@ namespace coflow::inline v0 {
 
 /// What `when_any` gives: who ended first, and what everybody gave.
 template <class Results>
-class [[nodiscard]] when_any_result {
+class when_any_result {
  public:
   /// The index of a race without runners.
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
@@ -43,12 +43,19 @@ class [[nodiscard]] when_any_operation final : private detail::combination {
   [[nodiscard]] bool await_suspend(Handle coroutine) noexcept {
     return this->start(children_, coroutine);
   }
-  [[nodiscard]] result_type await_resume() {
+  [[nodiscard]] result_type await_resume() { return take(); }
+  result_type await_resume()
+    requires Children::give_nothing
+  {
+    return take();
+  }
+
+ private:
+  result_type take() {
     if (this->thrower() != nullptr) this->thrower()->rethrow();
     return result_type(this->has_winner() ? this->winner() : result_type::npos, children_.take());
   }
 
- private:
   Children children_;
 };
 

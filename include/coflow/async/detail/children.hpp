@@ -21,6 +21,8 @@ template <class... Ts>
 class listed_children {
  public:
   using results = std::tuple<typename child_of<Ts>::given...>;
+  /// There is nothing in the results that one might want to look at.
+  static constexpr bool give_nothing = (std::is_void_v<Ts> && ...);
 
   explicit listed_children(task<Ts>... bodies) noexcept : children_(child_of<Ts>(std::move(bodies))...) {}
 
@@ -40,6 +42,7 @@ template <class T>
 class counted_children {
  public:
   using results = std::vector<typename child_of<T>::given>;
+  static constexpr bool give_nothing = std::is_void_v<T>;
 
   template <class Range>
   explicit counted_children(Range& range) {
