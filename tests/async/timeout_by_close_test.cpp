@@ -178,7 +178,7 @@ TEST_CASE("what was there in the turn of the limit is preferred", "[timeout]") {
   CHECK(s.flow.closes == 0);
 }
 
-TEST_CASE("a limit that is past leaves the operation one try", "[timeout]") {
+TEST_CASE("a limit by close that is past leaves the operation one try", "[timeout]") {
   stage s;
   s.write("there");
   s.on.run_until_idle();

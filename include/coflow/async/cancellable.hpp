@@ -2,12 +2,14 @@
 /// Operations that end when a `std::stop_token` says so, from any thread and in any coroutine.
 ///
 /// Inside the library a stop is a level that goes from task to task, without a lock (`stop_node`). This is the bridge
-/// at the border. `<stop_token>` is expensive to include, so no other header includes this one.
+/// at the border. `<stop_token>` is expensive to include, so no other header includes this one. A standard library that
+/// keeps it back as experimental leaves this header empty (`__cpp_lib_jthread`).
 #pragma once
 
 #include <optional>
 #include <stop_token>
 #include <utility>
+#include <version>
 
 #include "coflow/async/detail/held_wait.hpp"
 #include "coflow/core/awaitable.hpp"
@@ -16,13 +18,15 @@
 #include "coflow/core/node.hpp"
 #include "coflow/core/stop_relay.hpp"
 
+#ifdef __cpp_lib_jthread
+
 namespace coflow::inline v0 {
 
 /// What `cancellable` returns for an `Awaitable` that waits in place. It lives in the awaiting coroutine's frame.
 template <class Awaitable>
 class [[nodiscard]] cancellable_operation final {
  public:
-  cancellable_operation(Awaitable awaited, std::stop_token token)
+  cancellable_operation(Awaitable&& awaited, std::stop_token token)
       : token_(std::move(token)), wait_(std::move(awaited)) {}
   cancellable_operation(cancellable_operation&& unbegun)
       : token_(std::move(unbegun.token_)), wait_(std::move(unbegun.wait_)) {}
@@ -110,7 +114,9 @@ class [[nodiscard]] cancellable_operation final {
 /// resumed, or destroyed, on the executor's thread. Without an executor only a request that was there before counts.
 template <awaitable Awaitable>
 [[nodiscard]] auto cancellable(Awaitable operation, std::stop_token token) {
-  return cancellable_operation<detail::in_place_t<Awaitable>>(detail::in_place(std::move(operation)), std::move(token));
+  return cancellable_operation<detail::in_place_t<Awaitable>>(detail::in_place(operation), std::move(token));
 }
 
 }  // namespace coflow::inline v0
+
+#endif

@@ -37,15 +37,14 @@ namespace coflow::inline v0 {
 /// operation gives what it gives, `error::no_executor` for most. When the executor goes away it gives `error::closed`.
 template <awaitable Awaitable, class Rep, class Period>
 [[nodiscard]] auto with_timeout(Awaitable awaited, std::chrono::duration<Rep, Period> limit) {
-  return detail::timed_operation<detail::in_place_t<Awaitable>>(detail::in_place(std::move(awaited)),
+  return detail::timed_operation<detail::in_place_t<Awaitable>>(detail::in_place(awaited),
                                                                 detail::moment(detail::saturated(limit)));
 }
 
 /// The same with a point on the clock of the executor (`executor::now`), which several operations may share.
 template <awaitable Awaitable>
 [[nodiscard]] auto with_deadline(Awaitable awaited, executor::time_point deadline) {
-  return detail::timed_operation<detail::in_place_t<Awaitable>>(detail::in_place(std::move(awaited)),
-                                                                detail::moment(deadline));
+  return detail::timed_operation<detail::in_place_t<Awaitable>>(detail::in_place(awaited), detail::moment(deadline));
 }
 
 /// Awaits `operation`, which is one on `flow` or a task of several, and closes `flow` when `limit` has passed: for

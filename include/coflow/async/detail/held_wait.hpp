@@ -2,7 +2,7 @@
 /// An awaitable inside an awaiter.
 #pragma once
 
-#include <new>
+#include <concepts>
 #include <type_traits>
 #include <utility>
 
@@ -10,6 +10,7 @@
 #include "coflow/core/awaitable.hpp"
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/detail/storage.hpp"
+#include "coflow/core/operation.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -21,8 +22,18 @@ enum class suspension : unsigned char {
   over,   ///< it was resumed on the spot: what lay in its frame, the awaiter too, may be gone
 };
 
-/// Learns of a resumption inside `await_suspend`. The operations of this library know better, but an awaitable of the
-/// user's own may be that simple.
+template <class Awaiter>
+[[nodiscard]] bool suspend_in_place(Awaiter& awaiter, awaiting coroutine) {
+  if constexpr (std::is_void_v<decltype(awaiter.await_suspend(coroutine))>) {
+    awaiter.await_suspend(coroutine);
+    return true;
+  } else {
+    return awaiter.await_suspend(coroutine);
+  }
+}
+
+/// Learns of a resumption inside `await_suspend`: an awaitable of the user's own may be that simple.
+template <class Awaiter>
 class suspension_watch {
  public:
   suspension_watch() noexcept {}
@@ -35,7 +46,6 @@ class suspension_watch {
   }
 
   // Never inlined into a coroutine, where the mark would lie in the frame that it tells about.
-  template <class Awaiter>
   [[nodiscard, gnu::noinline]] suspension suspend(Awaiter& awaiter, awaiting coroutine) {
     class mark {
      public:
@@ -51,10 +61,7 @@ class suspension_watch {
       suspension_watch& watch_;
     };
     const mark here(*this);
-    if constexpr (std::is_void_v<decltype(awaiter.await_suspend(coroutine))>)
-      awaiter.await_suspend(coroutine);
-    else if (!awaiter.await_suspend(coroutine))
-      return suspension::none;
+    if (!suspend_in_place(awaiter, coroutine)) return suspension::none;
     return here.over ? suspension::over : suspension::waits;
   }
 
@@ -62,12 +69,23 @@ class suspension_watch {
   bool* over_ = nullptr;
 };
 
+/// The operations of this library resume in a turn of the executor, always (law O3).
+template <std::derived_from<basic_operation> Awaiter>
+class suspension_watch<Awaiter> {
+ public:
+  suspension_watch() noexcept {}
+  void note_resumption() noexcept {}
+  [[nodiscard]] suspension suspend(Awaiter& awaiter, awaiting coroutine) {
+    return suspend_in_place(awaiter, coroutine) ? suspension::waits : suspension::none;
+  }
+};
+
 /// Holds an awaitable, which is its own awaiter, for as long as a coroutine waits for it. It moves until the wait
 /// begins, which is when `ready` is called.
 template <class Awaitable>
 class held_wait {
  public:
-  explicit held_wait(Awaitable awaited) : awaited_(std::move(awaited)) {}
+  explicit held_wait(Awaitable&& awaited) : awaited_(std::move(awaited)) {}
   held_wait(held_wait&& unbegun) : awaited_(std::move(unbegun.awaited_)) {}
   ~held_wait() = default;
 
@@ -79,7 +97,7 @@ class held_wait {
   }
 
  private:
-  suspension_watch watch_;
+  [[no_unique_address]] suspension_watch<Awaitable> watch_;
   Awaitable awaited_;
 };
 
@@ -88,7 +106,7 @@ template <class Awaitable>
   requires(has_member_co_await<Awaitable> || has_free_co_await<Awaitable>)
 class held_wait<Awaitable> {
  public:
-  explicit held_wait(Awaitable awaited) : awaited_(std::move(awaited)) {}
+  explicit held_wait(Awaitable&& awaited) : awaited_(std::move(awaited)) {}
   held_wait(held_wait&& unbegun) : awaited_(std::move(unbegun.awaited_)) {}
   ~held_wait() {
     if (begun_) destroy(made_);
@@ -112,7 +130,7 @@ class held_wait<Awaitable> {
     awaiter_t<Awaitable> awaiter;
   };
 
-  suspension_watch watch_;
+  [[no_unique_address]] suspension_watch<std::remove_reference_t<awaiter_t<Awaitable>>> watch_;
   Awaitable awaited_;
   union {
     made made_;  // an object once begun
@@ -120,16 +138,16 @@ class held_wait<Awaitable> {
   bool begun_ = false;
 };
 
-/// Gives an awaitable that waits in place: `awaited` itself, or a task around it.
+/// An awaitable that waits in place: what was given, or a task around it.
 template <class Awaitable>
-[[nodiscard]] auto in_place(Awaitable awaited) {
+[[nodiscard]] decltype(auto) in_place(Awaitable& awaited) {
   if constexpr (waits_in_place<Awaitable>)
-    return awaited;
+    return std::move(awaited);
   else
     return as_task(std::move(awaited));
 }
 template <class Awaitable>
-using in_place_t = decltype(in_place(std::declval<Awaitable>()));
+using in_place_t = std::remove_reference_t<decltype(in_place(std::declval<Awaitable&>()))>;
 
 }  // namespace detail
 }  // namespace coflow::inline v0

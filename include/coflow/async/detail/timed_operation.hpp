@@ -10,6 +10,7 @@
 #include "coflow/async/detail/moment.hpp"
 #include "coflow/core/awaitable.hpp"
 #include "coflow/core/awaiting.hpp"
+#include "coflow/core/detail/storage.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/fallible.hpp"
@@ -55,9 +56,9 @@ class [[nodiscard]] timed_operation final {
  public:
   using result_type = limited_t<await_result_t<Awaitable>>;
 
-  timed_operation(Awaitable awaited, moment limit) : limit_(limit), wait_(std::move(awaited)) {}
+  timed_operation(Awaitable&& awaited, moment limit) : limit_(limit), wait_(std::move(awaited)) {}
   timed_operation(timed_operation&& unbegun) : limit_(unbegun.limit_), wait_(std::move(unbegun.wait_)) {}
-  ~timed_operation() = default;
+  ~timed_operation() { disarm(); }
 
   [[nodiscard]] bool await_ready() { return wait_.ready(); }
   template <suspended_coroutine Handle>
@@ -65,7 +66,7 @@ class [[nodiscard]] timed_operation final {
     return suspend(coroutine);
   }
   [[nodiscard]] result_type await_resume() {
-    timer_.disarm();
+    disarm();
     const bool stopped = relay_.task_stopped();
     relay_.end();
     if (cut_ != error()) [[unlikely]]
@@ -98,7 +99,14 @@ class [[nodiscard]] timed_operation final {
     return came_to != suspension::none;
   }
   [[gnu::noinline]] void arm() noexcept {
-    if (executor* const home = executor::current()) home->arm(timer_, limit_.on(*home));
+    executor* const home = executor::current();
+    if (home == nullptr) return;
+    construct(timer_, *this);
+    armed_ = true;
+    home->arm(timer_, limit_.on(*home));
+  }
+  void disarm() noexcept {
+    if (std::exchange(armed_, false)) destroy(timer_);
   }
   void cut(error why) noexcept {
     cut_ = why;
@@ -115,7 +123,10 @@ class [[nodiscard]] timed_operation final {
 
   error cut_ = error();  // none, as long as the limit has not come
   moment limit_;
-  limit_timer timer_{*this};
+  bool armed_ = false;
+  union {
+    limit_timer timer_;  // an object once armed: making one costs more than the rest
+  };
   stop_relay relay_;
   held_wait<Awaitable> wait_;  // dies first
 };
