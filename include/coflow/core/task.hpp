@@ -32,10 +32,11 @@ namespace detail {
 inline std::atomic<long> live_frames{0};
 #endif
 
-/// Told when a task that nobody awaits has ended. Must not destroy the task's frame inline.
+/// Told when a task that nobody awaits has ended. Must not destroy the task's frame inline; gives the coroutine that
+/// goes on, which may, or `std::noop_coroutine()`.
 class task_end {
  public:
-  virtual void on_task_end() noexcept = 0;
+  [[nodiscard]] virtual std::coroutine_handle<> on_task_end() noexcept = 0;
 
  protected:
   ~task_end() = default;
@@ -94,7 +95,7 @@ class task_promise_base {
   std::coroutine_handle<> end() noexcept {
     ended_ = true;
     if (parent_waits_) return parent_;
-    if (end_ != nullptr) end_->on_task_end();
+    if (end_ != nullptr) return end_->on_task_end();
     return std::noop_coroutine();
   }
 
@@ -132,6 +133,9 @@ class task_promise : public task_promise_base {
     if (state_ == state::exception) std::rethrow_exception(exception_);
     return std::move(value_);
   }
+  // For a look at what an ended task came to, before it is taken.
+  [[nodiscard]] bool threw() const noexcept { return state_ == state::exception; }
+  [[nodiscard]] const T& value() const noexcept { return value_; }
 
  private:
   enum class state : unsigned char { empty, value, exception };
@@ -153,6 +157,7 @@ class task_promise<T&> : public task_promise_base {
     if (exception_) std::rethrow_exception(exception_);
     return *value_;
   }
+  [[nodiscard]] bool threw() const noexcept { return exception_ != nullptr; }
 
  private:
   T* value_ = nullptr;
@@ -169,6 +174,7 @@ class task_promise<void> : public task_promise_base {
   void take() {
     if (exception_) std::rethrow_exception(exception_);
   }
+  [[nodiscard]] bool threw() const noexcept { return exception_ != nullptr; }
 
  private:
   std::exception_ptr exception_;
