@@ -16,13 +16,12 @@ class async_mutex;
 class [[nodiscard]] async_lock {
  public:
   async_lock() noexcept {}
-  async_lock(async_lock&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) { settle_in(); }
+  async_lock(async_lock&& other) noexcept { take_over(other); }
   /// Gives up what it held first.
   async_lock& operator=(async_lock&& other) noexcept {
     if (this != &other) {
       unlock();
-      mutex_ = std::exchange(other.mutex_, nullptr);
-      settle_in();
+      take_over(other);
     }
     return *this;
   }
@@ -37,8 +36,11 @@ class [[nodiscard]] async_lock {
  private:
   friend async_mutex;
 
-  explicit async_lock(async_mutex& mutex) noexcept : mutex_(&mutex) { settle_in(); }
-  inline void settle_in() noexcept;
+  explicit async_lock(async_mutex& mutex) noexcept { hold(mutex); }
+  inline void hold(async_mutex& mutex) noexcept;
+  void take_over(async_lock& other) noexcept {
+    if (other.mutex_ != nullptr) hold(*std::exchange(other.mutex_, nullptr));
+  }
 
   async_mutex* mutex_ = nullptr;
 };
@@ -112,8 +114,9 @@ class [[nodiscard]] async_mutex::lock_operation final : public detail::wait_in<l
   async_lock lock_;  // passes the mutex on if it dies here
 };
 
-inline void async_lock::settle_in() noexcept {
-  if (mutex_ != nullptr) mutex_->holder_ = this;
+inline void async_lock::hold(async_mutex& mutex) noexcept {
+  mutex_ = &mutex;
+  mutex.holder_ = this;
 }
 inline void async_lock::unlock() noexcept {
   if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->pass_on();
@@ -124,7 +127,7 @@ inline async_mutex::lock_operation async_mutex::lock() noexcept { return lock_op
 [[gnu::noinline]] inline bool async_mutex::start(lock_operation& op) noexcept {
   if (op.stop_requested()) return this->refuse(op, detail::wait_verdict::canceled);
   if (holder_ != nullptr) return this->line_up(op, waits_, waits_.idle());
-  op.lock_ = async_lock(*this);
+  op.lock_.hold(*this);
   return this->grant_now(op);
 }
 
@@ -134,7 +137,7 @@ inline async_mutex::lock_operation async_mutex::lock() noexcept { return lock_op
   if (next == nullptr) return;
   waits_.pop();
   auto& op = static_cast<lock_operation&>(*next);
-  op.lock_ = async_lock(*this);
+  op.lock_.hold(*this);
   this->settle(op, detail::wait_verdict::granted);
 }
 

@@ -50,12 +50,12 @@ class [[nodiscard]] async_permit : private detail::list_link {
   template <class T>
   friend class detail::intrusive_list;
 
-  async_permit(async_semaphore& semaphore, std::size_t count) noexcept { enter(semaphore, count); }
-  inline void enter(async_semaphore& semaphore, std::size_t count) noexcept;
+  async_permit(async_semaphore& semaphore, std::size_t count) noexcept { hold(semaphore, count); }
+  inline void hold(async_semaphore& semaphore, std::size_t count) noexcept;
   void take_over(async_permit& other) noexcept {
-    async_semaphore* const semaphore = other.semaphore_;
-    other.forget();
-    if (semaphore != nullptr) enter(*semaphore, other.count_);
+    if (other.semaphore_ == nullptr) return;
+    other.unlink();
+    hold(*std::exchange(other.semaphore_, nullptr), other.count_);
   }
 
   async_semaphore* semaphore_ = nullptr;
@@ -115,6 +115,7 @@ class async_semaphore final : private detail::waiting_room {
 
   [[nodiscard]] bool may_take(std::size_t count) const noexcept { return waits_.idle() && count <= available_; }
   [[nodiscard]] bool start(acquire_operation& op) noexcept;
+  inline void give(acquire_operation& op) noexcept;
   inline void serve() noexcept;
   // What was behind a request that was too large may be small enough.
   void withdraw(detail::queued_wait& op) noexcept {
@@ -151,7 +152,7 @@ class [[nodiscard]] async_semaphore::acquire_operation final
   async_permit permit_;  // gives the units back if it dies here
 };
 
-inline void async_permit::enter(async_semaphore& semaphore, std::size_t count) noexcept {
+inline void async_permit::hold(async_semaphore& semaphore, std::size_t count) noexcept {
   semaphore_ = &semaphore;
   count_ = count;
   semaphore.permits_.push_back(*this);
@@ -170,8 +171,13 @@ inline async_semaphore::acquire_operation async_semaphore::acquire(std::size_t c
 [[gnu::noinline]] inline bool async_semaphore::start(acquire_operation& op) noexcept {
   if (op.stop_requested()) return this->refuse(op, detail::wait_verdict::canceled);
   if (!may_take(op.count_)) return this->line_up(op, waits_, waits_.idle());
-  op.permit_ = try_acquire(op.count_);
+  give(op);
   return this->grant_now(op);
+}
+
+inline void async_semaphore::give(acquire_operation& op) noexcept {
+  available_ -= op.count_;
+  op.permit_.hold(*this, op.count_);
 }
 
 inline void async_semaphore::serve() noexcept {
@@ -179,8 +185,7 @@ inline void async_semaphore::serve() noexcept {
     auto& op = static_cast<acquire_operation&>(*next);
     if (op.count_ > available_) return;
     waits_.pop();
-    available_ -= op.count_;
-    op.permit_ = async_permit(*this, op.count_);
+    give(op);
     this->settle(op, detail::wait_verdict::granted);
   }
 }

@@ -117,8 +117,8 @@ class channel {
   /// a value was there for it (law X1); `error::no_executor` if it would have to wait where none is current.
   [[nodiscard]] receive_operation<T> receive() noexcept { return receive_operation<T>(*block_); }
 
-  /// The next value, if there is one that nobody waits for. Errors: `std::errc::operation_would_block`; `error::closed`
-  /// when the channel is closed and nothing is left in it.
+  /// The next value, if there is one and nobody is before the caller. Errors: `std::errc::operation_would_block`;
+  /// `error::closed` when the channel is closed and nothing is left in it.
   [[nodiscard]] result<T> try_receive() noexcept {
     if (block_->try_claim()) return block_->template take<result<T>>();
     return why_not(block_->drained());

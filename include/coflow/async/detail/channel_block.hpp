@@ -136,10 +136,10 @@ class channel_block final : public pooled, private waiting_room {
     call_receivers();
     return true;
   }
-  /// True if there is a value for somebody who does not wait; it is then claimed.
+  /// True if there is a value for somebody who does not wait, and nobody is before him; it is then claimed.
   [[nodiscard]] bool try_claim() noexcept {
-    if (values_.size() == claims_ && !pull_in()) return false;
-    ++claims_;
+    if (claims_ != 0 || (values_.size() == 0 && !pull_in())) return false;
+    claims_ = 1;
     return true;
   }
   /// Gives the first value to one of those who claim one.
@@ -176,7 +176,9 @@ class channel_block final : public pooled, private waiting_room {
       return grant_now(op);
     }
     if (drained()) return refuse(op, wait_verdict::closed);
-    return line_up(op, receivers_, nobody_waits());
+    const bool suspended = line_up(op, receivers_, nobody_waits());
+    call_receivers();  // there may be a value, and only others before him who have not run yet
+    return suspended;
   }
   void withdraw(wait_in<sending<T>, channel_block>& op) noexcept { senders_.remove(op); }
   void withdraw(wait_in<receiving<T>, channel_block>& op) noexcept { receivers_.remove(op); }
