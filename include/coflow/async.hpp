@@ -2,6 +2,11 @@
 /// Structured concurrency over an executor.
 #pragma once
 
+#include "coflow/async/async_event.hpp"
+#include "coflow/async/async_generator.hpp"
+#include "coflow/async/async_mutex.hpp"
+#include "coflow/async/async_semaphore.hpp"
+#include "coflow/async/channel.hpp"
 #include "coflow/async/on.hpp"
 #include "coflow/async/on_failure.hpp"
 #include "coflow/async/run.hpp"

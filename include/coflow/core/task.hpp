@@ -10,13 +10,10 @@
 #include <exception>
 #include <type_traits>
 #include <utility>
-#ifdef COFLOW_COUNT_FRAMES
-#include <atomic>
-#endif
 
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/config.hpp"
-#include "coflow/core/detail/pool.hpp"
+#include "coflow/core/detail/frame.hpp"
 #include "coflow/core/detail/storage.hpp"
 #include "coflow/core/stop.hpp"
 
@@ -26,11 +23,6 @@ template <class T = void>
 class task;
 
 namespace detail {
-
-#ifdef COFLOW_COUNT_FRAMES
-/// How many task frames exist, in programs that are built to count them.
-inline std::atomic<long> live_frames{0};
-#endif
 
 /// Told when a task that nobody awaits has ended. Must not destroy the task's frame inline; gives the coroutine that
 /// goes on, which may, or `std::noop_coroutine()`.
@@ -42,25 +34,11 @@ class task_end {
   ~task_end() = default;
 };
 
-class task_promise_base {
+class task_promise_base : public pooled_frame {
  public:
   task_promise_base() noexcept {}
   task_promise_base(const task_promise_base&) = delete;
   task_promise_base& operator=(const task_promise_base&) = delete;
-
-  [[nodiscard]] static void* operator new(std::size_t size) {
-    void* frame = pool_allocate(size);
-#ifdef COFLOW_COUNT_FRAMES
-    live_frames.fetch_add(1, std::memory_order_relaxed);
-#endif
-    return frame;
-  }
-  static void operator delete(void* frame, std::size_t size) noexcept {
-#ifdef COFLOW_COUNT_FRAMES
-    live_frames.fetch_sub(1, std::memory_order_relaxed);
-#endif
-    pool_free(frame, size);
-  }
 
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 

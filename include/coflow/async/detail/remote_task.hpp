@@ -106,7 +106,10 @@ class remote_block : public node, public executor::dependent, protected task_end
     resume_task();
   }
   void discard() noexcept final { close(); }
-  void on_task_end() noexcept final { there_->post(*this); }
+  std::coroutine_handle<> on_task_end() noexcept final {
+    there_->post(*this);
+    return std::noop_coroutine();
+  }
   void on_executor_gone() noexcept final {
     if (task_ended())
       end();
