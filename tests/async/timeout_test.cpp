@@ -343,8 +343,6 @@ TEST_CASE("what has no room for an error comes in a result", "[timeout]") {
   struct late {
     static task<> await(gate* at, std::string* log) {
       const result<int> given = co_await with_timeout(pass(at, 1), 1ms);
-      const result<int*> other = co_await with_timeout(pass_reference(at, nullptr), 1ms);
-      static_cast<void>(other);
       *log = in_words(given.error());
     }
   };

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 #include <version>
 
@@ -37,10 +38,11 @@ class [[nodiscard]] cancellable_operation final {
   [[nodiscard]] bool await_suspend(Handle coroutine) {
     return suspend(coroutine);
   }
-  decltype(auto) await_resume() {
-    request_.end();
-    relay_.end();
-    return wait_.resume();
+  [[nodiscard]] decltype(auto) await_resume() { return take(); }
+  void await_resume()
+    requires std::is_void_v<await_result_t<Awaitable>>
+  {
+    take();
   }
 
  private:
@@ -89,6 +91,12 @@ class [[nodiscard]] cancellable_operation final {
     const detail::suspension came_to = wait_.suspend(relay_.begin(coroutine));
     if (came_to == detail::suspension::waits) request_.begin(token_);
     return came_to != detail::suspension::none;
+  }
+
+  decltype(auto) take() {
+    request_.end();
+    relay_.end();
+    return wait_.resume();
   }
 
   std::stop_token token_;

@@ -46,7 +46,8 @@ class [[nodiscard]] when_all_operation final : private detail::combination {
 
 /// Runs all of `children`, which are awaitables of any kind, side by side, and waits until every one has ended.
 ///
-///     auto [greeting, sent] = co_await coflow::when_all(flow.read(), other.write(std::move(bytes)));
+///     auto both = co_await coflow::when_all(flow.read(), other.write(std::move(bytes)));
+///     auto& [got, sent] = both;
 ///
 /// They are started in the order of the arguments, in the turn of the awaiting coroutine: each runs until it first
 /// waits. Gives a `std::tuple` of what they gave, in the same order: a `std::monostate` for nothing, a pointer for a

@@ -45,11 +45,11 @@ class combined_child : private task_end {
   }
 
   void enter(combination& owner, task_promise_base& promise) noexcept {
-    COFLOW_ASSERT(owner_ == nullptr, "when_all and when_any are awaited once");
     owner_ = &owner;
     promise.set_stop(&stop_);
     promise.set_end(*this);
   }
+  [[nodiscard]] bool unbegun() const noexcept { return frame_ && owner_ == nullptr; }
   [[nodiscard]] std::coroutine_handle<> frame() const noexcept { return frame_; }
   [[nodiscard]] combination& owner() const noexcept { return *owner_; }
 
@@ -171,11 +171,16 @@ class child_of final : public combined_child {
       std::conditional_t<std::is_void_v<T>, std::monostate,
                          std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<std::remove_reference_t<T>>, T>>;
 
-  explicit child_of(task<T> body) noexcept : combined_child(body.release()) {}
+  explicit child_of(task<T> body) noexcept : combined_child(body.release()) {
+    COFLOW_ASSERT(this->frame(), "a task is awaited once, and not after it was moved from");
+  }
   child_of(child_of&& unbegun) noexcept = default;
   ~child_of() = default;
 
-  void enter(combination& owner) noexcept { combined_child::enter(owner, promise()); }
+  void enter(combination& owner) noexcept {
+    COFLOW_ASSERT(this->unbegun(), "when_all and when_any are awaited once, and not after they were moved from");
+    combined_child::enter(owner, promise());
+  }
   void rethrow() override { static_cast<void>(promise().take()); }
 
   /// What it gave; throws what it threw.
