@@ -181,6 +181,12 @@ template <class T>
 class generator_promise final : public generator_promise_base {
   using object = std::remove_reference_t<T>;
   static constexpr bool by_value = !std::is_reference_v<T>;
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+  static constexpr bool temporaries_die_twice =
+      std::is_aggregate_v<object> && !std::is_trivially_destructible_v<object>;
+#else
+  static constexpr bool temporaries_die_twice = false;
+#endif
 
   // For what is handed out changeable and must not be changed.
   class copy_arrival : public arrival {
@@ -206,6 +212,9 @@ class generator_promise final : public generator_promise_base {
   [[nodiscard]] arrival yield_value(object&& item) noexcept
     requires by_value
   {
+    static_assert(!temporaries_die_twice,
+                  "g++ 12 destroys a temporary aggregate twice where it is yielded: name it, "
+                  "and yield that; it is not copied");
     item_ = __builtin_addressof(item);
     return arrival(false);
   }

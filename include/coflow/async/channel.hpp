@@ -27,7 +27,7 @@ class [[nodiscard]] send_operation final : public detail::sending<T> {
 
   template <suspended_coroutine Handle>
   [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
-    this->value_ = &held_;
+    this->value_ = __builtin_addressof(held_);
     return detail::sending<T>::await_suspend(awaiting);
   }
   [[nodiscard]] result<void> await_resume() const noexcept { return this->outcome(); }
@@ -41,7 +41,7 @@ template <class T>
 class [[nodiscard]] send_from_operation final : public detail::sending<T> {
  public:
   send_from_operation(detail::channel_block<T>& block, T& value) noexcept : detail::sending<T>(block) {
-    this->value_ = &value;
+    this->value_ = __builtin_addressof(value);
   }
   send_from_operation(send_from_operation&&) noexcept = default;
   ~send_from_operation() = default;
