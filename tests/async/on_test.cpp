@@ -305,6 +305,51 @@ TEST_CASE("an answer that has come is given although both executors go away", "[
   CHECK(sends.take().has_value());
 }
 
+TEST_CASE("a task that ends at last while its executor goes away gives what it gives", "[on]") {
+  // An executor that goes away has patience for a thousand turns or so: around that the end is not heard of in one.
+  struct local {
+    static task<int> busy(int turns, bool* ended) {
+      for (int i = 0; i < turns; ++i) co_await support::yield_turn();
+      *ended = true;
+      co_return turns;
+    }
+  };
+  int given = 0;
+  for (int turns = 990; turns < 1010; ++turns) {
+    manual_executor here;
+    auto there = std::make_unique<manual_executor>();
+    bool ended = false;
+    auto sends = sent(*there, local::busy(turns, &ended));
+    sends.start(here);
+    here.run_until_idle();
+    there->run_once();
+    there.reset();
+    here.run_until_idle();
+    REQUIRE(sends.ended());
+    const result<int> came = sends.take();
+    CHECK(came.has_value() == ended);
+    given += came.has_value();
+  }
+  CHECK(given > 0);
+  CHECK(given < 20);
+}
+
+TEST_CASE("a stop that meets the end of the task leaves nothing on its executor", "[on]") {
+  support::gate at;
+  manual_executor here;
+  manual_executor there;
+  auto sends = sent(there, passing(&at, 5));
+  sends.start(here);
+  settle(here, there);
+  at.open();
+  there.run_once();  // it has ended, and that is still to be heard of
+  sends.request_stop();
+  CHECK(there.run_once() == 1);
+  CHECK_FALSE(there.has_ready());
+  here.run_until_idle();
+  CHECK(sends.take().value() == 5);
+}
+
 TEST_CASE("it has names for the report of a hang", "[on]") {
   class words final : public coflow::wait_list {
    public:

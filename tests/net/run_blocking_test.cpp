@@ -164,6 +164,24 @@ TEST_CASE("what a function owns is gone when its answer is there", "[run_blockin
   CHECK(at.alive == 0);
 }
 
+TEST_CASE("what a function owns dies on the thread where it was called", "[run_blocking][threads]") {
+  struct notes_its_end {
+    explicit notes_its_end(std::thread::id* to) noexcept : died_on(to) {}
+    notes_its_end(const notes_its_end&) = delete;
+    notes_its_end& operator=(const notes_its_end&) = delete;
+    ~notes_its_end() { *died_on = std::this_thread::get_id(); }
+    std::thread::id* died_on;
+  };
+  std::thread::id died_on;
+  std::thread::id given_died_on;
+  const auto called_on = given([](const std::unique_ptr<notes_its_end>&) { return std::this_thread::get_id(); },
+                               std::make_unique<notes_its_end>(&died_on));
+  CHECK(called_on.value() == died_on);
+  // What it gives dies where it was awaited.
+  CHECK(given([&] { return std::make_unique<notes_its_end>(&given_died_on); }).has_value());
+  CHECK(given_died_on == std::this_thread::get_id());
+}
+
 // ---- every way in which a wait may end, at every step of a call
 
 namespace {
