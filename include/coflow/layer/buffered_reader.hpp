@@ -13,8 +13,8 @@
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
-#include "coflow/core/flow_operations.hpp"
 #include "coflow/core/record_result.hpp"
+#include "coflow/layer/detail/either_read.hpp"
 #include "coflow/layer/detail/preceded.hpp"
 #include "coflow/layer/detail/reader_block.hpp"
 #include "coflow/layer/detail/record_operations.hpp"
@@ -123,10 +123,12 @@ class buffered_reader {
 
   /// Gives what is buffered, else the next bytes from below.
   /// Concurrency: see above. Cancellation: no byte is lost; the read below goes on (law L1).
-  [[nodiscard]] auto read() noexcept { return read_operation<block>(*block_); }
+  [[nodiscard]] auto read() noexcept { return detail::read_either<Inner>(*block_, detail::plain_read()); }
   /// Copies what is buffered, else the next bytes from below, as many as fit, into `room`, which must live until the
   /// await ends. Gives how many. Concurrency and cancellation: as for `read`.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept { return read_into_operation<block>(*block_, room); }
+  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept {
+    return detail::read_either<Inner>(*block_, detail::room_read(room));
+  }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) {
     block& whole = *block_;
@@ -163,8 +165,9 @@ class buffered_reader {
   [[nodiscard]] auto& lowest_layer() noexcept { return detail::lowest_layer_of(next_layer()); }
 
   /// Gives the flow below away, with the bytes that were read from it and not used, in order: for a protocol that goes
-  /// on as another one. Reads that wait complete with `error::closed`, writes go on. The reader can only be destroyed
-  /// or assigned to then. Throws std::bad_alloc; nothing has changed then.
+  /// on as another one. Record operations that wait, and reads behind them, complete with `error::closed`; reads that
+  /// wait for the flow below alone go on, and so do writes. The reader can only be destroyed or assigned to then.
+  /// Throws std::bad_alloc; nothing has changed then.
   [[nodiscard]] released_flow<Inner> release() && {
     block& whole = *block_;
     const std::size_t rest = whole.chunks().bytes();

@@ -59,22 +59,11 @@ class chunk_queue {
   }
   /// Takes out the first `count` bytes, which are there, and drops `behind` more, which are there too. Throws
   /// std::bad_alloc; nothing is lost then.
-  [[nodiscard]] buffer take(std::size_t count, std::size_t behind = 0) {
-    buffer taken;
-    if (count <= front_.size()) [[likely]] {
-      if (count + behind == front_.size()) {
-        taken = std::move(front_);
-        taken.remove_suffix(behind);
-        advance();
-        return taken;
-      }
-      taken = front_.take_front(count);
-      if (front_.empty()) advance();
-    } else {
-      taken = buffer::allocate(count);
-      static_cast<void>(take_into(taken.writable()));
-    }
-    if (behind != 0) static_cast<void>(drop(behind));
+  [[nodiscard, gnu::always_inline]] buffer take(std::size_t count, std::size_t behind = 0) {
+    if (count + behind >= front_.size()) [[unlikely]]
+      return take_last(count, behind);
+    buffer taken = front_.take_front(count);
+    front_.remove_prefix(behind);
     return taken;
   }
   /// Drops the first bytes, `count` or as many as there are; gives how many.
@@ -137,6 +126,22 @@ class chunk_queue {
   static constexpr std::size_t many = 8;
   static constexpr std::size_t small = 1024;
 
+  // All of the front and maybe more: it changes hands, or is copied together with what follows.
+  [[nodiscard, gnu::noinline]] buffer take_last(std::size_t count, std::size_t behind) {
+    buffer taken;
+    if (count > front_.size()) {
+      taken = buffer::allocate(count);
+      static_cast<void>(take_into(taken.writable()));
+      static_cast<void>(drop(behind));
+      return taken;
+    }
+    const std::size_t here = smaller(behind, front_.size() - count);
+    taken = std::move(front_);
+    taken.remove_suffix(here);
+    advance();
+    static_cast<void>(drop(behind - here));
+    return taken;
+  }
   // The front is empty: the next one takes its place.
   void advance() noexcept {
     if (first_ == more_.size()) return;

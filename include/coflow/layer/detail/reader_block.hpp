@@ -19,9 +19,10 @@
 namespace coflow::inline v0 {
 namespace detail {
 
-/// It owns the flow below, and the read on it that the waiting reads are for: one at a time, begun on demand, by a pump
-/// that is made with the block. A read that is withdrawn leaves that one going; what it gives is the next read's (law
-/// L1). The state's write half is unused: writes go to the flow below directly.
+/// It owns the flow below, and the read on it that the record operations and what waits behind them are for: one at a
+/// time, begun on demand, by a pump that is made with the block. An operation that is withdrawn leaves that one going;
+/// what it gives is the next one's (law L1). Where nothing is buffered and nobody waits, plain reads are the flow
+/// below's own: its queue keeps them in order with the pump's. So are writes, and the state's write half is unused.
 template <class Inner>
 class reader_block final : public flow_block<reader_block<Inner>>, public executor::dependent, public pooled {
   using base = flow_block<reader_block>;
@@ -96,6 +97,10 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
 
   // ---- for the reads
 
+  /// Nothing is before a plain read that begins now, but what is before it on the flow below as well.
+  [[nodiscard]] bool reads_below() const noexcept {
+    return chunks_.empty() && !reading_ && !ended_ && !this->has_reader() && this->state().can_read();
+  }
   /// Reads below until `enough()`, on the spot as far as bytes are there; the verdict is that there will be no more.
   /// Throws std::bad_alloc, losing no byte.
   template <class Enough>
