@@ -9,6 +9,7 @@
 
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/detail/storage.hpp"
+#include "coflow/core/flow.hpp"
 #include "coflow/core/flow_operations.hpp"
 #include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
@@ -42,7 +43,7 @@ struct room_read {
   [[nodiscard]] own<Block> queued(Block& block) const noexcept {
     return own<Block>(block, room);
   }
-  template <class Inner>
+  template <has_read_into Inner>
   [[nodiscard]] decltype(auto) below(Inner& inner) const {
     return inner.read_into(room);
   }

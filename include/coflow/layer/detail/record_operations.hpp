@@ -177,6 +177,11 @@ class [[nodiscard]] skip_operation final : public record_operation<Block> {
       : record_operation<Block>(std::move(unbegun)), count_(unbegun.count_), left_(unbegun.left_) {}
   ~skip_operation() = default;
 
+  template <suspended_coroutine Handle>
+  [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
+    this->block_.set_unskipped(left_);
+    return record_operation<Block>::await_suspend(awaiting);
+  }
   [[nodiscard]] record_result<std::uint64_t> await_resume() { return this->outcome_or(count_); }
 
  private:
