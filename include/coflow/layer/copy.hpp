@@ -16,6 +16,7 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/task.hpp"
 #include "coflow/layer/detail/checkpoint.hpp"
+#include "coflow/layer/detail/direct_move.hpp"
 
 namespace coflow::inline v0 {
 
@@ -104,18 +105,12 @@ class bounded_room {
   buffer room_;
 };
 
-inline void note_written(copy_result& into, std::size_t sent) noexcept {
-  if (sent == 0) return;
-  into.bytes += sent;
-  ++into.chunks;
-  if (sent > into.largest) into.largest = sent;
-}
-
 /// All that it is given must outlive it. `how` may change, but for its limit, and `into` is up to date, whenever it
 /// waits.
 template <class From, class To>
 task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into) {
   bounded_room room;
+  [[maybe_unused]] bool direct = true;  // as far as is known
   for (unsigned round = 1; into->bytes != how->limit(); ++round) {
     const std::uint64_t left = how->limit() - into->bytes;
     buffer chunk;
@@ -164,11 +159,17 @@ task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into
     } catch (const std::bad_alloc&) {
       into->write_error = out_of_memory();
     }
-    note_written(*into, size - chunk.size());
+    note_moved(into, size - chunk.size());
     beyond.remove_prefix(size - chunk.size());
     into->unsent = beyond.empty() ? std::move(chunk) : std::move(beyond);
     if (into->write_error) co_return;
 
+    if constexpr (moves_directly<From, To, copy_result>) {
+      if (size >= full_chunk && direct && into->bytes != how->limit()) {
+        direct = co_await from->move_directly(*to, how->limit() - into->bytes, into);
+        if (into->write_error) co_return;
+      }
+    }
     if (round % 64 == 0) {  // flows of somebody else's may never wait
       checkpoint others;
       into->read_error = co_await others;

@@ -17,6 +17,7 @@
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/net/detail/reactor.hpp"
+#include "coflow/net/detail/splice_pipe.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -92,6 +93,9 @@ class io_executor : public executor {
   }
 
   void add_hungry(descriptor_hunger& who) noexcept { hungry_.push_back(who); }
+
+  /// The pipes of transfers between descriptors of this loop.
+  [[nodiscard]] splice_pipes& transfer_pipes() noexcept { return pipes_; }
 
   /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop,
   /// so that a waiting read holds no memory. Throws std::bad_alloc.
@@ -179,6 +183,7 @@ class io_executor : public executor {
   buffer scratch_;
   std::byte* space_ = nullptr;  // the bytes of scratch_
   intrusive_list<descriptor_hunger> hungry_;
+  splice_pipes pipes_;
   farewell farewell_{*this};
   ready_event events_[report_limit];
 };
