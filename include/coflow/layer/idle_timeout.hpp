@@ -52,33 +52,34 @@ class idle_write {
  public:
   using result_type = result<void>;
   static constexpr std::size_t large = 16 * 1024;
+  static constexpr bool never_resumes_inline =
+      resumes_in_a_turn<decltype(begin_call(std::declval<Inner&>(), std::declval<write_call&>()))> &&
+      resumes_in_a_turn<decltype(begin_call(std::declval<Inner&>(), std::declval<writev_call&>()))>;
 
-  explicit idle_write(buffer bytes) noexcept : bytes_(std::move(bytes)) {}
-  idle_write(idle_write&& unbegun) noexcept : bytes_(std::move(unbegun.bytes_)) {}
+  idle_write(std::in_place_t, buffer&& bytes) noexcept : call_(std::move(bytes)) {}
+  idle_write(idle_write&& unbegun) noexcept : call_(std::move(unbegun.call_)) {}
   ~idle_write() = default;
 
-  [[nodiscard]] std::span<const buffer> list() const noexcept { return {&bytes_, wait_.is_first() ? 0U : 1U}; }
+  [[nodiscard]] std::span<const buffer> list() const noexcept { return {&call_.bytes, wait_.is_first() ? 0U : 1U}; }
   [[nodiscard]] bool begin(Inner& flow) {
-    if (bytes_.size() <= large) [[likely]] {
-      write_call call(std::move(bytes_));
-      return wait_.begin_first([&flow, &call]() -> decltype(auto) { return begin_call(flow, call); });
-    }
-    writev_call call(std::span<buffer>(&bytes_, 1));
+    if (call_.bytes.size() <= large) [[likely]]
+      return wait_.begin_first([&flow, this]() -> decltype(auto) { return begin_call(flow, call_); });
+    writev_call call(std::span<buffer>(&call_.bytes, 1));
     return wait_.begin_second([&flow, &call]() -> decltype(auto) { return begin_call(flow, call); });
   }
   [[nodiscard]] bool suspend(awaiting coroutine) { return wait_.suspend(coroutine); }
   [[nodiscard]] result_type finish() { return wait_.finish(); }
 
  private:
-  buffer bytes_;
+  write_call call_;
   either_wait<begun_call<Inner, write_call>, begun_call<Inner, writev_call>> wait_;
 };
 
 template <class Inner>
 class idle_writev final : public call_wait<Inner, writev_call> {
  public:
-  explicit idle_writev(std::span<buffer> list) noexcept
-      : call_wait<Inner, writev_call>(writev_call(list)), list_(list) {}
+  idle_writev(std::in_place_t, std::span<buffer> list) noexcept
+      : call_wait<Inner, writev_call>(std::in_place, list), list_(list) {}
   idle_writev(idle_writev&& unbegun) noexcept
       : call_wait<Inner, writev_call>(std::move(unbegun)), list_(unbegun.list_) {}
   ~idle_writev() = default;
@@ -182,26 +183,20 @@ class idle_timeout : public detail::layer_handle<Inner, detail::idle_block<Inner
   void keep_alive() noexcept { this->control().note_progress(); }
 
   /// Reads from the flow below; `error::timed_out` when nothing moves.
-  [[nodiscard]] auto read() noexcept {
-    using wait = waiting<detail::read_call>;
-    return operation<wait>(this->shared(), wait(detail::read_call()));
-  }
+  [[nodiscard]] auto read() noexcept { return operation<waiting<detail::read_call>>(this->control()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
   {
-    using wait = waiting<detail::read_into_call>;
-    return operation<wait>(this->shared(), wait(detail::read_into_call(room)));
+    return operation<waiting<detail::read_into_call>>(this->control(), room);
   }
   /// Writes to the flow below; `error::timed_out` when nothing moves.
   [[nodiscard]] auto write(buffer bytes) noexcept {
-    using wait = detail::idle_write<Inner>;
-    return operation<wait>(this->shared(), wait(std::move(bytes)));
+    return operation<detail::idle_write<Inner>>(this->control(), std::move(bytes));
   }
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    using wait = detail::idle_writev<Inner>;
-    return operation<wait>(this->shared(), wait(list));
+    return operation<detail::idle_writev<Inner>>(this->control(), list);
   }
 };
 

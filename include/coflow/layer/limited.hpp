@@ -106,19 +106,24 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
     const turn_taken mine(block);
     block->bound(call);
     auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    auto given = as_system_result<typename Call::result_type>(std::move(came));
+    block->noted(call, given);
+    co_return std::move(given);
   }
-  [[nodiscard]] read_result noted(read_call& call, read_result came) noexcept {
+  void noted(const read_call& call, read_result& came) noexcept {
     end_turn();
-    if (!came.has_data()) return ended(std::move(came));
+    if (!came.has_data()) return ended(came);
+    if (came->size() <= left_) [[likely]] {
+      left_ -= came->size();
+      return;
+    }
     unread_ = std::move(*came);
-    return give(call);
+    came = give(call);
   }
-  [[nodiscard]] read_into_result noted(const read_into_call&, read_into_result came) noexcept {
+  void noted(const read_into_call&, read_into_result& came) noexcept {
     end_turn();
-    if (!came.has_count()) return ended(std::move(came));
+    if (!came.has_count()) return ended(came);
     left_ -= *came;
-    return came;
   }
   template <class Call>
     requires requires(const Call& call) { call.wants_nothing(); }
@@ -151,9 +156,8 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
     co_return block->answer(call);
   }
   template <class Call>
-  [[nodiscard]] result<void> noted(const limited_write<Call>& call, result<void> came) noexcept {
+  void noted(const limited_write<Call>& call, const result<void>& came) noexcept {
     if (!came) may_write_ += call.count;  // nothing more goes out, or nothing of this one has (law X2)
-    return came;
   }
   template <class Call>
   void forgotten(const limited_write<Call>&) const noexcept {}  // it may have gone out
@@ -207,11 +211,11 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
     return part;
   }
   template <class Outcome>
-  [[nodiscard]] Outcome ended(Outcome came) noexcept {
-    if (!came.eof() || !exactly_ || shut_ || closed_) return came;
+  void ended(Outcome& came) noexcept {
+    if (!came.eof() || !exactly_ || shut_ || closed_) return;
     cut_short_ = true;
     this->open();
-    return error::truncated;
+    came = error::truncated;
   }
 
   std::uint64_t left_;
@@ -275,29 +279,31 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   }
 
   /// Reads from the flow below, as far as the limit allows.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->control()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    return operation<detail::read_into_call>(this->control(), room);
   }
   /// Writes to the flow below, if the limit allows all of it.
   [[nodiscard]] auto write(buffer bytes) noexcept {
     using call = detail::limited_write<detail::write_call>;
-    return operation<call>(this->shared(), call(std::move(bytes)));
+    return operation<call>(this->control(), std::move(bytes));
   }
   /// Writes to the flow below, if the limit allows all of it; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
     using call = detail::limited_write<detail::writev_call>;
-    return operation<call>(this->shared(), call(list));
+    return operation<call>(this->control(), list);
   }
   /// Shuts the flow below down. Of the read half: what was read beyond the limit is dropped.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
+  [[nodiscard]] auto close() {
+    return detail::hooked<notice>([&] { return this->next_layer().close(); }, this->shared());
+  }
 };
 
 }  // namespace coflow::inline v0

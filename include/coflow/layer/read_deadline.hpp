@@ -154,15 +154,12 @@ class read_deadline : public detail::layer_handle<Inner, detail::deadline_block<
   }
 
   /// Reads from the flow below; `error::timed_out` beyond the deadline.
-  [[nodiscard]] auto read() noexcept {
-    return operation<detail::read_call>(this->shared(), waiting<detail::read_call>(detail::read_call()));
-  }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->control()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(),
-                                             waiting<detail::read_into_call>(detail::read_into_call(room)));
+    return operation<detail::read_into_call>(this->control(), room);
   }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) { return this->next_layer().write(std::move(bytes)); }

@@ -78,6 +78,7 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   using block = detail::tee_block<Inner, Sink>;
   template <class Call>
   using operation = detail::gated_operation<block, Inner, Call>;
+  using notice = detail::end_notice<block>;
 
  public:
   using sink_type = Sink;
@@ -99,24 +100,24 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   [[nodiscard]] std::size_t queued() const noexcept { return this->control().copy().queued(); }
 
   /// Reads from the flow below.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->control()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    return operation<detail::read_into_call>(this->control(), room);
   }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) noexcept {
-    return operation<detail::tee_write>(this->shared(), detail::tee_write(std::move(bytes)));
+    return operation<detail::tee_write>(this->control(), std::move(bytes));
   }
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    return operation<detail::tee_writev>(this->shared(), detail::tee_writev(list));
+    return operation<detail::tee_writev>(this->control(), list);
   }
   /// Shuts the flow below down; the sink goes on.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), detail::end_notice<block>(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below, and then the sink, for whose last bytes it waits within the limit.
   [[nodiscard]] auto close() noexcept { return detail::tee_close_operation<block>(this->shared()); }

@@ -126,11 +126,13 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
     auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    auto given = as_system_result<typename Call::result_type>(std::move(came));
+    block->noted(call, given);
+    co_return std::move(given);
   }
   template <class Call, class Outcome>
     requires requires(const Outcome& came) { came.eof(); }
-  [[nodiscard]] Outcome noted(const Call&, Outcome came) noexcept {
+  void noted(const Call&, const Outcome& came) noexcept {
     std::size_t count = 0;
     if constexpr (requires { came.has_data(); })
       count = came->size();
@@ -141,7 +143,6 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
     } else if (came.eof() || came.error() == condition::disconnected) {
       reads_.open();  // the verdict is not to be waited for
     }
-    return came;
   }
 
   // ---- writing: bytes go out at once, and the wait for what they owe comes after
@@ -170,9 +171,8 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
     co_return success;
   }
   template <class Call>
-  [[nodiscard]] result<void> noted(const throttled_write<Call>& call, result<void> came) noexcept {
+  void noted(const throttled_write<Call>& call, const result<void>& came) noexcept {
     if (!came) writes_.bucket.give_back(call.count);
-    return came;
   }
 
   template <class Call>
@@ -222,29 +222,31 @@ class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inne
       : detail::layer_handle<Inner, block>(new block(std::move(inner), options)) {}
 
   /// Reads from the flow below, when it is time.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->control()); }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    return operation<detail::read_into_call>(this->control(), room);
   }
   /// Writes to the flow below, and waits until that is paid for.
   [[nodiscard]] auto write(buffer bytes) noexcept {
     using call = detail::throttled_write<detail::write_call>;
-    return operation<call>(this->shared(), call(std::move(bytes)));
+    return operation<call>(this->control(), std::move(bytes));
   }
   /// Writes to the flow below, and waits until that is paid for; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
     using call = detail::throttled_write<detail::writev_call>;
-    return operation<call>(this->shared(), call(list));
+    return operation<call>(this->control(), list);
   }
   /// Shuts the flow below down. Of the read half: reads that wait for their time get eof at once.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below. What waits for its time goes on at once.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
+  [[nodiscard]] auto close() {
+    return detail::hooked<notice>([&] { return this->next_layer().close(); }, this->shared());
+  }
 };
 
 }  // namespace coflow::inline v0

@@ -2,6 +2,7 @@
 /// Operations that a layer may cut short for a reason of its own: each waits under a stop state of the layer's.
 #pragma once
 
+#include <concepts>
 #include <coroutine>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "coflow/core/detail/intrusive_list.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
+#include "coflow/core/operation.hpp"
 #include "coflow/core/stop_relay.hpp"
 #include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/share.hpp"
@@ -48,13 +50,22 @@ class look_timer final : public timer {
   Block& block_;
 };
 
+/// True for operations that resume the awaiting coroutine from a turn of the executor alone, so that they can still be
+/// touched when they have been suspended.
+template <class Awaitable>
+concept resumes_in_a_turn =
+    std::derived_from<Awaitable, basic_operation> || requires { requires Awaitable::never_resumes_inline; };
+
 /// An operation of the inner flow that waits on its own for one thing. `Wait` is made of what is asked for.
 template <class Inner, class Call>
 class call_wait {
  public:
   using result_type = typename Call::result_type;
+  static constexpr bool never_resumes_inline =
+      resumes_in_a_turn<decltype(begin_call(std::declval<Inner&>(), std::declval<Call&>()))>;
 
-  explicit call_wait(Call call) noexcept : call_(std::move(call)) {}
+  template <class... Args>
+  explicit call_wait(std::in_place_t, Args&&... args) noexcept : call_(std::forward<Args>(args)...) {}
   call_wait(call_wait&& unbegun) noexcept : call_(std::move(unbegun.call_)) {}
   ~call_wait() = default;
 
@@ -81,8 +92,11 @@ template <class Block, class Wait, class Entry>
 class [[nodiscard]] cut_operation {
  public:
   using result_type = typename Wait::result_type;
+  static constexpr bool never_resumes_inline = Wait::never_resumes_inline;
 
-  cut_operation(share<Block> block, Wait wait) noexcept : block_(std::move(block)), wait_(std::move(wait)) {}
+  template <class... Args>
+  explicit cut_operation(Block& block, Args&&... args) noexcept
+      : block_(block), wait_(std::in_place, std::forward<Args>(args)...) {}
   cut_operation(cut_operation&& unbegun) noexcept
       : block_(std::move(unbegun.block_)), wait_(std::move(unbegun.wait_)) {}
   ~cut_operation() { entry_.unlink(); }
@@ -105,29 +119,39 @@ class [[nodiscard]] cut_operation {
     if (ready) return false;
     if (!home) [[unlikely]]
       return wait_.suspend(waiting);
-    state_ = state::watched;
-    block.watch(entry_, wait_);
-    return wait_.suspend(entry_.relay.begin(waiting));
+    if constexpr (Wait::never_resumes_inline) {
+      if (!wait_.suspend(entry_.relay.begin(waiting))) return false;
+      state_ = state::watched;
+      block.watch(entry_, wait_);
+      return true;
+    } else {
+      state_ = state::watched;
+      block.watch(entry_, wait_);
+      return wait_.suspend(entry_.relay.begin(waiting));
+    }
   }
   [[nodiscard]] result_type await_resume() {
     if (state_ == state::closed) [[unlikely]]
       return error::closed;
     if (state_ == state::refused) [[unlikely]]
       return error::timed_out;
-    const bool cut = state_ == state::watched && !entry_.linked() && !entry_.relay.task_stopped();
-    entry_.unlink();
-    entry_.relay.end();
-    result_type came = wait_.finish();
+    result_type came = end_wait();
     if (!failed(came)) [[likely]]
       block_->note_progress();
-    else if (cut && came.error() == std::errc::operation_canceled)
-      return error::timed_out;
+    else if (was_cut_ && came.error() == std::errc::operation_canceled)
+      came = error::timed_out;
     return came;
   }
 
  private:
   enum class state : std::uint8_t { idle, closed, refused, begun, watched };
 
+  [[nodiscard]] result_type end_wait() {
+    was_cut_ = state_ == state::watched && !entry_.linked() && !entry_.relay.task_stopped();
+    entry_.unlink();
+    entry_.relay.end();
+    return wait_.finish();
+  }
   template <class Handle>
   static bool stopped(Handle waiting) noexcept {
     const stop_node* const stop = detail::stop_of(waiting.promise());
@@ -144,6 +168,7 @@ class [[nodiscard]] cut_operation {
   Entry entry_;
   Wait wait_;  // last: the inner operation dies before its stop state
   state state_ = state::idle;
+  bool was_cut_ = false;
 };
 
 }  // namespace detail

@@ -29,16 +29,15 @@ enum class way : std::uint8_t {
 ///     way choose(Call&, const stop_node*) noexcept;     // at home only; may take note that the operation begins
 ///     task<R> go_around(share<Block>, Call);            // throws std::bad_alloc, with nothing noted
 ///     R answer(Call&);                                  // for way::answered, at once
-///     R noted(Note, R) noexcept;                        // the result of what was to be noted
-///     void forgotten(Note) noexcept;                    // its coroutine died waiting
-///
-/// where `Note` is what `note_of(call)` gives.
+///     void noted(Call&, R&) noexcept;                   // the result of what was to be noted; may be replaced
+///     void forgotten(Call&) noexcept;                   // its coroutine died waiting
 template <class Block, class Inner, class Call>
 class [[nodiscard]] gated_operation {
  public:
   using result_type = typename Call::result_type;
 
-  gated_operation(share<Block> block, Call call) noexcept : block_(std::move(block)), call_(std::move(call)) {}
+  template <class... Args>
+  explicit gated_operation(Block& block, Args&&... args) noexcept : block_(block), call_(std::forward<Args>(args)...) {}
   gated_operation(gated_operation&& unbegun) noexcept
       : block_(std::move(unbegun.block_)), call_(std::move(unbegun.call_)) {}
   ~gated_operation() {
@@ -69,7 +68,8 @@ class [[nodiscard]] gated_operation {
     if (way_ != way::noted) return wait_.finish();
     result_type came = wait_.finish();
     way_ = way::straight;
-    return block_->noted(call_, std::move(came));
+    block_->noted(call_, came);
+    return came;
   }
 
  private:

@@ -45,7 +45,7 @@ struct read_into_call {
 };
 struct write_call {
   using result_type = result<void>;
-  explicit write_call(buffer one) noexcept : bytes(std::move(one)) {}
+  explicit write_call(buffer&& one) noexcept : bytes(std::move(one)) {}
   template <class F>
   decltype(auto) operator()(F& flow) {
     return flow.write(std::move(bytes));

@@ -122,27 +122,24 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
     auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    auto given = as_system_result<typename Call::result_type>(std::move(came));
+    block->noted(call, given);
+    co_return std::move(given);
   }
-  [[nodiscard]] read_result noted(const read_call&, read_result came) noexcept {
-    if (!came.has_data()) return ended(std::move(came));
+  void noted(const read_call&, const read_result& came) noexcept {
+    if (!came.has_data()) return ended(came);
     copy_.add(came->share());
     copy_.send();
-    return came;
   }
-  [[nodiscard]] read_into_result noted(const read_into_call& call, read_into_result came) noexcept {
-    if (!came.has_count()) return ended(std::move(came));
-    if (copy_.ended()) {
-      copy_.skip(*came);
-      return came;
-    }
+  void noted(const read_into_call& call, const read_into_result& came) noexcept {
+    if (!came.has_count()) return ended(came);
+    if (copy_.ended()) return copy_.skip(*came);
     try {
       copy_.add(buffer(std::span<const std::byte>(call.room.first(*came))));
     } catch (const std::bad_alloc&) {
       lose(*came);
     }
     copy_.send();
-    return came;
   }
   template <class Call>
     requires requires(const Call& call) { call.wants_nothing(); }
@@ -181,10 +178,9 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   }
   template <class Call>
     requires requires(Call& call) { call.keep(); }
-  [[nodiscard]] result<void> noted(Call& call, result<void> came) noexcept {
+  void noted(Call& call, const result<void>& came) noexcept {
     forgotten(call);
     if (came.has_value()) copy_written(call);
-    return came;
   }
   template <class Call>
     requires requires(Call& call) { call.keep(); }
@@ -265,9 +261,8 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
     after_writes_.open();
   }
   template <class Outcome>
-  [[nodiscard]] Outcome ended(Outcome came) noexcept {
+  void ended(const Outcome& came) noexcept {
     if (came.eof()) before_reads_.open();
-    return came;
   }
 
   template <class Call>
