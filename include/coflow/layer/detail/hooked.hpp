@@ -70,11 +70,11 @@ class [[nodiscard]] hooked_awaitable {
 /// What `make` gives, with a hook made of `args`.
 template <class Hook, class Make, class... Args>
 [[nodiscard]] auto hooked(Make make, Args&&... args) {
-  using operation = std::invoke_result_t<Make&>;
-  if constexpr (awaiter<operation>)
-    return hooked_operation<operation, Hook>(make, std::forward<Args>(args)...);
+  using made = std::invoke_result_t<Make&>;
+  if constexpr (awaiter<made>)
+    return hooked_operation<made, Hook>(make, std::forward<Args>(args)...);
   else
-    return hooked_awaitable<operation, Hook>(make, std::forward<Args>(args)...);
+    return hooked_awaitable<made, Hook>(make, std::forward<Args>(args)...);
 }
 
 }  // namespace detail
