@@ -61,14 +61,14 @@ static_assert(sizeof(counts_block) == 64);
 /// The hook of an operation. `size` is what a write is about; a read's result says it.
 class counting {
  public:
-  counting(share<counts_block> into, counts_block::which side, std::size_t size) noexcept
-      : into_(std::move(into)), side_(side), size_(size) {}
+  counting(const share<counts_block>& into, counts_block::which side, std::size_t size) noexcept
+      : into_(into), side_(side), size_(size) {}
 
   void begin() noexcept {
     if (into_->timed) begin_timed();
   }
   template <class Outcome>
-  [[nodiscard]] Outcome end(Outcome outcome) noexcept {
+  void end(const Outcome& outcome) noexcept {
     counts_block::side& side = into_->sides[side_];
     ++side.operations;
     if constexpr (requires { outcome.has_data(); })
@@ -80,7 +80,6 @@ class counting {
     if (failed(outcome)) [[unlikely]]
       ++into_->failures[side_];
     if (into_->timed) end_timed();
-    return outcome;
   }
 
  private:
@@ -146,31 +145,32 @@ class counted : public layered_flow<Inner> {
   [[nodiscard]] flow_counts counts() const noexcept { return counts_; }
 
   /// Reads from the flow below.
-  [[nodiscard]] auto read() { return detail::hooked(this->next_layer().read(), reading()); }
+  [[nodiscard]] auto read() {
+    return noted(side::reads, 0, [this] { return this->next_layer().read(); });
+  }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    return detail::hooked(this->next_layer().read_into(room), reading());
+    return noted(side::reads, 0, [this, room] { return this->next_layer().read_into(room); });
   }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) {
     const std::size_t size = bytes.size();
-    return detail::hooked(this->next_layer().write(std::move(bytes)), writing(size));
+    return noted(side::writes, size, [this, &bytes] { return this->next_layer().write(std::move(bytes)); });
   }
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) {
     std::size_t size = 0;
     for (const buffer& one : list) size += one.size();
-    return detail::hooked(this->next_layer().writev(list), writing(size));
+    return noted(side::writes, size, [this, list] { return this->next_layer().writev(list); });
   }
 
  private:
-  [[nodiscard]] detail::counting reading() const noexcept {
-    return detail::counting(counts_.block_, detail::counts_block::reads, 0);
-  }
-  [[nodiscard]] detail::counting writing(std::size_t size) const noexcept {
-    return detail::counting(counts_.block_, detail::counts_block::writes, size);
+  using side = detail::counts_block::which;
+  template <class Make>
+  [[nodiscard]] auto noted(side of, std::size_t size, Make make) {
+    return detail::hooked<detail::counting>(make, counts_.block_, of, size);
   }
 
   flow_counts counts_;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -11,8 +12,8 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/layer/detail/cut_operation.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
+#include "coflow/layer/detail/plain_operation.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -26,67 +27,73 @@ class idle_entry final : public cuttable {
 
   void writes(std::span<const buffer> list) noexcept {
     list_ = list;
-    left_ = count();
+    left_ = sum_of(list_);
   }
   /// True if bytes have gone out since it was asked last.
   [[nodiscard]] bool has_moved() noexcept {
     if (list_.empty()) return false;
-    const std::size_t before = std::exchange(left_, count());
+    const std::size_t before = std::exchange(left_, sum_of(list_));
     return left_ != before;
   }
 
  private:
-  [[nodiscard]] std::size_t count() const noexcept {
-    std::size_t sum = 0;
-    for (const buffer& one : list_) sum += one.size();
-    return sum;
-  }
-
   std::span<const buffer> list_;
   std::size_t left_ = 0;
 };
 
-/// A write of one buffer: a large one is made a list, so that its progress can be seen.
-template <class Inner>
+/// A write of one buffer. A large one is made a list when it begins, so that its progress can be seen.
+template <class Inner, class Small, class Large>
 class idle_write {
  public:
-  using result_type = result<void>;
   static constexpr std::size_t large = 16 * 1024;
+  static constexpr bool never_resumes_inline = resumes_in_a_turn<Small> && resumes_in_a_turn<Large>;
 
-  explicit idle_write(buffer bytes) noexcept : bytes_(std::move(bytes)) {}
-  idle_write(idle_write&& unbegun) noexcept : bytes_(std::move(unbegun.bytes_)) {}
+  template <class MakeSmall>
+  idle_write(Inner& inner, buffer& bytes, MakeSmall& make) : inner_(inner), bytes_(large_part(bytes)), small_(make()) {}
+  idle_write(idle_write&& unbegun) noexcept
+      : inner_(unbegun.inner_), bytes_(std::move(unbegun.bytes_)), small_(std::move(unbegun.small_)) {}
   ~idle_write() = default;
 
-  [[nodiscard]] std::span<const buffer> list() const noexcept { return {&bytes_, wait_.is_first() ? 0U : 1U}; }
-  [[nodiscard]] bool begin(Inner& flow) {
-    if (bytes_.size() <= large) [[likely]] {
-      write_call call(std::move(bytes_));
-      return wait_.begin_first([&flow, &call]() -> decltype(auto) { return begin_call(flow, call); });
-    }
-    writev_call call(std::span<buffer>(&bytes_, 1));
-    return wait_.begin_second([&flow, &call]() -> decltype(auto) { return begin_call(flow, call); });
+  [[nodiscard]] std::span<const buffer> list() const noexcept { return {&bytes_, large_.has_value() ? 1U : 0U}; }
+  [[nodiscard]] bool await_ready() {
+    if (bytes_.empty()) [[likely]]
+      return small_.await_ready();
+    auto make = [this] { return inner_.writev(std::span<buffer>(&bytes_, 1)); };
+    large_.emplace(made_plain<result<void>>(make));
+    return large_->await_ready();
   }
-  [[nodiscard]] bool suspend(awaiting coroutine) { return wait_.suspend(coroutine); }
-  [[nodiscard]] result_type finish() { return wait_.finish(); }
+  [[nodiscard]] bool await_suspend(awaiting waiting) {
+    return large_ ? suspend_on(*large_, waiting) : suspend_on(small_, waiting);
+  }
+  [[nodiscard]] result<void> await_resume() {
+    return large_ ? result_of<result<void>>(*large_) : result_of<result<void>>(small_);
+  }
 
  private:
-  buffer bytes_;
-  either_wait<begun_call<Inner, write_call>, begun_call<Inner, writev_call>> wait_;
+  static buffer large_part(buffer& bytes) noexcept { return bytes.size() > large ? std::move(bytes) : buffer(); }
+
+  Inner& inner_;
+  buffer bytes_;  // of a large one
+  Small small_;
+  std::optional<Large> large_;
 };
 
-template <class Inner>
-class idle_writev final : public call_wait<Inner, writev_call> {
+template <class Operation>
+class idle_writev {
  public:
-  explicit idle_writev(std::span<buffer> list) noexcept
-      : call_wait<Inner, writev_call>(writev_call(list)), list_(list) {}
-  idle_writev(idle_writev&& unbegun) noexcept
-      : call_wait<Inner, writev_call>(std::move(unbegun)), list_(unbegun.list_) {}
-  ~idle_writev() = default;
+  static constexpr bool never_resumes_inline = resumes_in_a_turn<Operation>;
+
+  template <class Make>
+  idle_writev(std::span<buffer> list, Make& make) : list_(list), operation_(make()) {}
 
   [[nodiscard]] std::span<const buffer> list() const noexcept { return list_; }
+  [[nodiscard]] bool await_ready() { return operation_.await_ready(); }
+  [[nodiscard]] bool await_suspend(awaiting waiting) { return suspend_on(operation_, waiting); }
+  [[nodiscard]] result<void> await_resume() { return result_of<result<void>>(operation_); }
 
  private:
   std::span<buffer> list_;
+  Operation operation_;
 };
 
 /// Looks eight times within the limit, as long as anything waits: what has moved since the last look has moved.
@@ -103,9 +110,9 @@ class idle_block final : public layer_block<idle_block<Inner>, Inner> {
   }
   [[nodiscard]] bool admits() const noexcept { return true; }
   void note_progress() noexcept { moved_ = true; }
-  template <class Wait>
-  void watch(idle_entry& one, const Wait& wait) noexcept {
-    if constexpr (requires { wait.list(); }) one.writes(wait.list());
+  template <class Operation>
+  void watch(idle_entry& one, const Operation& operation) noexcept {
+    if constexpr (requires { operation.list(); }) one.writes(operation.list());
     if (waiting_.empty()) moved_ = true;  // time without anything that waits does not count
     waiting_.push_back(one);
     if (!timer_.armed()) [[unlikely]]
@@ -161,10 +168,6 @@ class idle_block final : public layer_block<idle_block<Inner>, Inner> {
 template <SystemFlow Inner>
 class idle_timeout : public detail::layer_handle<Inner, detail::idle_block<Inner>> {
   using block = detail::idle_block<Inner>;
-  template <class Wait>
-  using operation = detail::cut_operation<block, Wait, detail::idle_entry>;
-  template <class Call>
-  using waiting = detail::call_wait<Inner, Call>;
 
  public:
   /// A limit that is not positive gives up what waits in the next turn. Throws std::bad_alloc; the inner flow is then
@@ -182,26 +185,43 @@ class idle_timeout : public detail::layer_handle<Inner, detail::idle_block<Inner
   void keep_alive() noexcept { this->control().note_progress(); }
 
   /// Reads from the flow below; `error::timed_out` when nothing moves.
-  [[nodiscard]] auto read() noexcept {
-    using wait = waiting<detail::read_call>;
-    return operation<wait>(this->shared(), wait(detail::read_call()));
+  [[nodiscard]] auto read() {
+    return cuttable<read_result>([](Inner& inner) { return inner.read(); });
   }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    using wait = waiting<detail::read_into_call>;
-    return operation<wait>(this->shared(), wait(detail::read_into_call(room)));
+    return cuttable<read_into_result>([room](Inner& inner) { return inner.read_into(room); });
   }
   /// Writes to the flow below; `error::timed_out` when nothing moves.
-  [[nodiscard]] auto write(buffer bytes) noexcept {
-    using wait = detail::idle_write<Inner>;
-    return operation<wait>(this->shared(), wait(std::move(bytes)));
+  [[nodiscard]] auto write(buffer bytes) {
+    return cuttable<result<void>>([&bytes](Inner& inner) {
+      auto small = [&inner, &bytes] { return inner.write(std::move(bytes)); };
+      auto large = [&inner] { return inner.writev(std::span<buffer>()); };
+      using made = detail::idle_write<Inner, detail::made_operation<result<void>, decltype(small)>,
+                                      detail::made_operation<result<void>, decltype(large)>>;
+      const auto plain = [&small] { return detail::made_plain<result<void>>(small); };
+      return made(inner, bytes, plain);
+    });
   }
   /// Writes to the flow below; the array must live until the await ends.
-  [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    using wait = detail::idle_writev<Inner>;
-    return operation<wait>(this->shared(), wait(list));
+  [[nodiscard]] auto writev(std::span<buffer> list) {
+    return cuttable<result<void>>([list](Inner& inner) {
+      auto below = [&inner, list] { return inner.writev(list); };
+      const auto plain = [&below] { return detail::made_plain<result<void>>(below); };
+      return detail::idle_writev<detail::made_operation<result<void>, decltype(below)>>(list, plain);
+    });
+  }
+
+ private:
+  template <class Result, class Make>
+  [[nodiscard, gnu::always_inline]] auto cuttable(Make make) {
+    block& whole = this->control();
+    auto below = [&whole, &make] { return make(whole.inner()); };
+    const auto plain = [&below] { return detail::made_plain<Result>(below); };
+    using made = detail::made_operation<Result, decltype(below)>;
+    return detail::cut_operation<block, Result, detail::idle_entry, made>(whole, plain);
   }
 };
 

@@ -18,7 +18,6 @@
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
 #include "coflow/layer/detail/hooked.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
 
 namespace coflow::inline v0 {
@@ -47,10 +46,10 @@ class limited_options {
 
 namespace detail {
 
-template <class Call>
-struct limited_write : Call {
-  using Call::Call;
-  std::size_t count = 0;
+struct limited_write {
+  using result_type = result<void>;
+  explicit limited_write(std::size_t bytes) noexcept : size(bytes) {}
+  std::size_t size;
 };
 
 /// One read at a time is at the inner flow, so that what it gives beyond the limit is one buffer; the others wait at
@@ -75,88 +74,89 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
 
   // ---- reading
 
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  [[nodiscard]] way choose(Call& call, const stop_node* stop) noexcept {
+  template <note_of_read Note>
+  [[nodiscard]] way choose(Note& note, const stop_node* stop) noexcept {
     if (stop != nullptr && stop->stop_requested()) return way::straight;
-    if (call.wants_nothing()) return has_answer() ? way::answered : way::straight;  // it never waits
-    if (!this->free_for(executor::time_point::min())) return way::around;
+    if (wants_nothing(note)) return has_answer() ? way::answered : way::straight;  // it never waits
+    if (!this->free_for(executor::time_point::min())) return this->at_home() ? way::around : way::straight;
     if (has_answer()) return way::answered;
+    if (is_beyond(note)) return this->at_home() ? way::around : way::straight;
     reading_ = true;
-    bound(call);
     return way::noted;
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  [[nodiscard]] typename Call::result_type answer(Call& call) noexcept {
+  template <note_of_read Note>
+  [[nodiscard]] typename Note::result_type answer(const Note& note) noexcept {
     if (closed_) return error::closed;
     if (cut_short_) return error::truncated;
     if (left_ == 0) return end_of_stream;
-    bound(call);
-    return give(call);
+    return give(note);
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  static task<typename Call::result_type> go_around(owner block, Call call) {
+  template <note_of_read Note, class Operation>
+  static task<typename Note::result_type> go_around(owner block, Note& note, Operation& operation) {
     gate_wait turn(*block, *block->home());
     const bool passed = co_await turn;
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
-    if (block->has_answer()) co_return block->answer(call);
+    if (block->has_answer()) co_return block->answer(note);
     const turn_taken mine(block);
-    block->bound(call);
-    auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    if constexpr (std::same_as<Note, read_into_note>) {
+      if (block->is_beyond(note)) {
+        auto bounded = co_await block->inner().read_into(note.room.first(static_cast<std::size_t>(block->left_)));
+        auto into = as_system_result<read_into_result>(std::move(bounded));
+        block->noted(note, into);
+        co_return std::move(into);
+      }
+    }
+    auto came = co_await operation;
+    auto given = as_system_result<typename Note::result_type>(std::move(came));
+    block->noted(note, given);
+    co_return std::move(given);
   }
-  [[nodiscard]] read_result noted(read_call& call, read_result came) noexcept {
+  void noted(const read_note& note, read_result& came) noexcept {
     end_turn();
-    if (!came.has_data()) return ended(std::move(came));
+    if (!came.has_data()) return ended(came);
+    if (came->size() <= left_) [[likely]] {
+      left_ -= came->size();
+      return;
+    }
     unread_ = std::move(*came);
-    return give(call);
+    came = give(note);
   }
-  [[nodiscard]] read_into_result noted(const read_into_call&, read_into_result came) noexcept {
+  void noted(const read_into_note&, read_into_result& came) noexcept {
     end_turn();
-    if (!came.has_count()) return ended(std::move(came));
+    if (!came.has_count()) return ended(came);
     left_ -= *came;
-    return came;
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  void forgotten(const Call&) noexcept {
+  template <note_of_read Note>
+  void forgotten(const Note&) noexcept {
     end_turn();
   }
 
   // ---- writing
 
-  template <class Call>
-  [[nodiscard]] way choose(limited_write<Call>& call, const stop_node* stop) noexcept {
-    call.count = call.size();
-    if (may_write_ == UINT64_MAX || call.count == 0 || (stop != nullptr && stop->stop_requested()))
-      return way::straight;
+  [[nodiscard]] way choose(const limited_write& note, const stop_node* stop) noexcept {
+    if (may_write_ == UINT64_MAX || note.size == 0 || (stop != nullptr && stop->stop_requested())) return way::straight;
     if (overrun_) return way::answered;
-    if (call.count > may_write_) return way::around;
-    may_write_ -= call.count;
+    if (note.size > may_write_) return this->at_home() ? way::around : way::straight;
+    may_write_ -= note.size;
     return way::noted;
   }
-  template <class Call>
-  [[nodiscard]] result<void> answer(const limited_write<Call>&) const noexcept {
+  [[nodiscard]] result<void> answer(const limited_write&) const noexcept {
     if (closed_) return error::closed;
     return std::make_error_code(std::errc::message_size);
   }
-  template <class Call>
-  static task<result<void>> go_around(owner block, limited_write<Call> call) {
+  // An empty write never waits, and says what has become of the half (law W9).
+  template <class Operation>
+  static task<result<void>> go_around(owner block, limited_write& note, Operation&) {
     auto open = co_await block->inner().write(buffer());
     if (!open) co_return as_system_result<result<void>>(std::move(open));
     block->overrun_ = true;
-    co_return block->answer(call);
+    co_return block->answer(note);
   }
-  template <class Call>
-  [[nodiscard]] result<void> noted(const limited_write<Call>& call, result<void> came) noexcept {
-    if (!came) may_write_ += call.count;  // nothing more goes out, or nothing of this one has (law X2)
-    return came;
+  void noted(const limited_write& note, const result<void>& came) noexcept {
+    if (!came) may_write_ += note.size;  // nothing more goes out, or nothing of this one has (law X2)
   }
-  template <class Call>
-  void forgotten(const limited_write<Call>&) const noexcept {}  // it may have gone out
+  void forgotten(const limited_write&) const noexcept {}  // it may have gone out
 
   // ---- the end
 
@@ -191,27 +191,26 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
   }
   [[nodiscard]] bool has_answer() const noexcept { return closed_ || cut_short_ || left_ == 0 || !unread_.empty(); }
 
-  static void bound(read_call&) noexcept {}
-  void bound(read_into_call& call) const noexcept {
-    if (call.room.size() > left_) call.room = call.room.first(static_cast<std::size_t>(left_));
-  }
+  static bool is_beyond(const read_note&) noexcept { return false; }
+  [[nodiscard]] bool is_beyond(const read_into_note& note) const noexcept { return note.room.size() > left_; }
 
-  [[nodiscard]] read_result give(const read_call&) noexcept {
+  [[nodiscard]] read_result give(const read_note&) noexcept {
     const std::size_t part = unread_.size() < left_ ? unread_.size() : static_cast<std::size_t>(left_);
     left_ -= part;
     return unread_.take_front(part);
   }
-  [[nodiscard]] read_into_result give(const read_into_call& call) noexcept {
-    const std::size_t part = move_front(unread_, call.room);
+  [[nodiscard]] read_into_result give(const read_into_note& note) noexcept {
+    const std::size_t most = is_beyond(note) ? static_cast<std::size_t>(left_) : note.room.size();
+    const std::size_t part = move_front(unread_, note.room.first(most));
     left_ -= part;
     return part;
   }
   template <class Outcome>
-  [[nodiscard]] Outcome ended(Outcome came) noexcept {
-    if (!came.eof() || !exactly_ || shut_ || closed_) return came;
+  void ended(Outcome& came) noexcept {
+    if (!came.eof() || !exactly_ || shut_ || closed_) return;
     cut_short_ = true;
     this->open();
-    return error::truncated;
+    came = error::truncated;
   }
 
   std::uint64_t left_;
@@ -248,8 +247,6 @@ struct limited_rest {
 template <SystemFlow Inner>
 class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>> {
   using block = detail::limited_block<Inner>;
-  template <class Call>
-  using operation = detail::gated_operation<block, Inner, Call>;
   using notice = detail::end_notice<block>;
 
  public:
@@ -275,29 +272,35 @@ class limited : public detail::layer_handle<Inner, detail::limited_block<Inner>>
   }
 
   /// Reads from the flow below, as far as the limit allows.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() {
+    return detail::gated<detail::read_note>(this->control(), [](Inner& inner) { return inner.read(); });
+  }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    const auto make = [room](Inner& inner) { return inner.read_into(room); };
+    return detail::gated<detail::read_into_note>(this->control(), make, room);
   }
   /// Writes to the flow below, if the limit allows all of it.
-  [[nodiscard]] auto write(buffer bytes) noexcept {
-    using call = detail::limited_write<detail::write_call>;
-    return operation<call>(this->shared(), call(std::move(bytes)));
+  [[nodiscard]] auto write(buffer bytes) {
+    const std::size_t size = bytes.size();
+    const auto make = [&bytes](Inner& inner) { return inner.write(std::move(bytes)); };
+    return detail::gated<detail::limited_write>(this->control(), make, size);
   }
   /// Writes to the flow below, if the limit allows all of it; the array must live until the await ends.
-  [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    using call = detail::limited_write<detail::writev_call>;
-    return operation<call>(this->shared(), call(list));
+  [[nodiscard]] auto writev(std::span<buffer> list) {
+    const auto make = [list](Inner& inner) { return inner.writev(list); };
+    return detail::gated<detail::limited_write>(this->control(), make, detail::sum_of(list));
   }
   /// Shuts the flow below down. Of the read half: what was read beyond the limit is dropped.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
+  [[nodiscard]] auto close() {
+    return detail::hooked<notice>([&] { return this->next_layer().close(); }, this->shared());
+  }
 };
 
 }  // namespace coflow::inline v0

@@ -12,8 +12,8 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/layer/detail/cut_operation.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
+#include "coflow/layer/detail/plain_operation.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -52,13 +52,13 @@ class deadline_block final : public layer_block<deadline_block<Inner>, Inner> {
   [[nodiscard]] bool admits() noexcept {
     if (passed_) [[unlikely]]
       return false;
-    if (deadline_ != never && !timer_.armed()) [[unlikely]]
+    if (deadline_ != never && !timer_.armed() && this->at_home()) [[unlikely]]
       look_at_deadline();  // it was set before there was an executor
     return !passed_;
   }
   void note_progress() const noexcept {}
-  template <class Wait>
-  void watch(deadline_entry& one, const Wait&) noexcept {
+  template <class Operation>
+  void watch(deadline_entry& one, const Operation&) noexcept {
     waiting_.push_back(one);
     if (each_ == executor::duration::max()) [[likely]]
       return;
@@ -120,10 +120,6 @@ class deadline_block final : public layer_block<deadline_block<Inner>, Inner> {
 template <SystemFlow Inner>
 class read_deadline : public detail::layer_handle<Inner, detail::deadline_block<Inner>> {
   using block = detail::deadline_block<Inner>;
-  template <class Call>
-  using waiting = detail::call_wait<Inner, Call>;
-  template <class Call>
-  using operation = detail::cut_operation<block, waiting<Call>, detail::deadline_entry>;
 
  public:
   /// No deadline yet. Throws std::bad_alloc; the inner flow is then destroyed.
@@ -154,20 +150,29 @@ class read_deadline : public detail::layer_handle<Inner, detail::deadline_block<
   }
 
   /// Reads from the flow below; `error::timed_out` beyond the deadline.
-  [[nodiscard]] auto read() noexcept {
-    return operation<detail::read_call>(this->shared(), waiting<detail::read_call>(detail::read_call()));
+  [[nodiscard]] auto read() {
+    return cuttable<read_result>([](Inner& inner) { return inner.read(); });
   }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(),
-                                             waiting<detail::read_into_call>(detail::read_into_call(room)));
+    return cuttable<read_into_result>([room](Inner& inner) { return inner.read_into(room); });
   }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) { return this->next_layer().write(std::move(bytes)); }
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) { return this->next_layer().writev(list); }
+
+ private:
+  template <class Result, class Make>
+  [[nodiscard, gnu::always_inline]] auto cuttable(Make make) {
+    block& whole = this->control();
+    auto below = [&whole, &make] { return make(whole.inner()); };
+    const auto plain = [&below] { return detail::made_plain<Result>(below); };
+    using made = detail::made_operation<Result, decltype(below)>;
+    return detail::cut_operation<block, Result, detail::deadline_entry, made>(whole, plain);
+  }
 };
 
 }  // namespace coflow::inline v0

@@ -15,7 +15,6 @@
 #include "coflow/layer/detail/end_notice.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
 #include "coflow/layer/detail/hooked.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
 #include "coflow/layer/detail/tee_block.hpp"
 
@@ -76,8 +75,7 @@ class tee_options {
 template <SystemFlow Inner, SystemFlow Sink>
 class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   using block = detail::tee_block<Inner, Sink>;
-  template <class Call>
-  using operation = detail::gated_operation<block, Inner, Call>;
+  using notice = detail::end_notice<block>;
 
  public:
   using sink_type = Sink;
@@ -99,24 +97,31 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   [[nodiscard]] std::size_t queued() const noexcept { return this->control().copy().queued(); }
 
   /// Reads from the flow below.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() {
+    return detail::gated<detail::read_note>(this->control(), [](Inner& inner) { return inner.read(); });
+  }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    const auto make = [room](Inner& inner) { return inner.read_into(room); };
+    return detail::gated<detail::read_into_note>(this->control(), make, room);
   }
   /// Writes to the flow below.
-  [[nodiscard]] auto write(buffer bytes) noexcept {
-    return operation<detail::tee_write>(this->shared(), detail::tee_write(std::move(bytes)));
+  [[nodiscard]] auto write(buffer bytes) {
+    block& whole = this->control();
+    detail::tee_write note(bytes, whole.wants_writes());
+    const auto make = [&bytes](Inner& inner) { return inner.write(std::move(bytes)); };
+    return detail::gated<detail::tee_write>(whole, make, std::move(note));
   }
   /// Writes to the flow below; the array must live until the await ends.
-  [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    return operation<detail::tee_writev>(this->shared(), detail::tee_writev(list));
+  [[nodiscard]] auto writev(std::span<buffer> list) {
+    const auto make = [list](Inner& inner) { return inner.writev(list); };
+    return detail::gated<detail::tee_writev>(this->control(), make, list);
   }
   /// Shuts the flow below down; the sink goes on.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), detail::end_notice<block>(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below, and then the sink, for whose last bytes it waits within the limit.
   [[nodiscard]] auto close() noexcept { return detail::tee_close_operation<block>(this->shared()); }

@@ -16,7 +16,6 @@
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
 #include "coflow/layer/detail/hooked.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
 #include "coflow/layer/detail/token_bucket.hpp"
 
@@ -92,10 +91,10 @@ class throttle_lane final : public gate {
   clock_hand timer_{*this};
 };
 
-template <class Call>
-struct throttled_write : Call {
-  using Call::Call;
-  std::size_t count = 0;
+struct throttled_write {
+  using result_type = result<void>;
+  explicit throttled_write(std::size_t bytes) noexcept : size(bytes) {}
+  std::size_t size;
   executor::time_point paid{};
 };
 
@@ -112,75 +111,64 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
 
   // ---- reading: the wait comes first, and what was read is owed afterwards
 
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  [[nodiscard]] way choose(const Call& call, const stop_node*) noexcept {
-    if (!reads_.bucket.limited() || call.wants_nothing()) return way::straight;
+  template <note_of_read Note>
+  [[nodiscard]] way choose(const Note& note, const stop_node*) noexcept {
+    if (!reads_.bucket.limited() || wants_nothing(note) || !this->at_home()) return way::straight;
     return reads_.free_for(executor::time_point::min()) ? way::noted : way::around;
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  static task<typename Call::result_type> go_around(owner block, Call call) {
+  template <note_of_read Note, class Operation>
+  static task<typename Note::result_type> go_around(owner block, Note& note, Operation& operation) {
     gate_wait leave(block->reads_, *block->home());
     const bool passed = co_await leave;
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
-    auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    auto came = co_await operation;
+    auto given = as_system_result<typename Note::result_type>(std::move(came));
+    block->noted(note, given);
+    co_return std::move(given);
   }
-  template <class Call, class Outcome>
-    requires requires(const Outcome& came) { came.eof(); }
-  [[nodiscard]] Outcome noted(const Call&, Outcome came) noexcept {
-    std::size_t count = 0;
-    if constexpr (requires { came.has_data(); })
-      count = came->size();
-    else
-      count = *came;
-    if (count != 0) {
+  template <note_of_read Note>
+  void noted(const Note&, const typename Note::result_type& came) noexcept {
+    if (const std::size_t count = bytes_of(came)) {
       if (executor* const home = this->home()) reads_.bucket.take(count, home->now());
     } else if (came.eof() || came.error() == condition::disconnected) {
       reads_.open();  // the verdict is not to be waited for
     }
-    return came;
   }
 
   // ---- writing: bytes go out at once, and the wait for what they owe comes after
 
-  template <class Call>
-  [[nodiscard]] way choose(throttled_write<Call>& call, const stop_node* stop) noexcept {
-    call.count = call.size();
-    const bool stopped = stop != nullptr && stop->stop_requested();
-    if (!writes_.bucket.limited() || call.count == 0 || stopped) return way::straight;
+  [[nodiscard]] way choose(throttled_write& note, const stop_node* stop) noexcept {
+    if (!writes_.bucket.limited() || note.size == 0 || !this->at_home()) return way::straight;
+    if (stop != nullptr && stop->stop_requested()) return way::straight;
     const executor::time_point now = this->home()->now();
-    writes_.bucket.take(call.count, now);
-    call.paid = writes_.bucket.ready_at();
-    return call.paid <= now ? way::noted : way::around;
+    writes_.bucket.take(note.size, now);
+    note.paid = writes_.bucket.ready_at();
+    return note.paid <= now ? way::noted : way::around;
   }
-  template <class Call>
-  static task<result<void>> go_around(owner block, throttled_write<Call> call) {
-    auto came = co_await call(block->inner());
+  template <class Operation>
+  static task<result<void>> go_around(owner block, throttled_write& note, Operation& operation) {
+    auto came = co_await operation;
     if (!came) {
-      block->writes_.bucket.give_back(call.count);
+      block->writes_.bucket.give_back(note.size);
       co_return as_system_result<result<void>>(std::move(came));
     }
     executor* const home = block->home();
     if (block->gone() || home == nullptr) co_return success;
-    gate_wait paid(block->writes_, *home, call.paid);
+    gate_wait paid(block->writes_, *home, note.paid);
     static_cast<void>(co_await paid);  // whatever ends the wait, the bytes have been accepted
     co_return success;
   }
-  template <class Call>
-  [[nodiscard]] result<void> noted(const throttled_write<Call>& call, result<void> came) noexcept {
-    if (!came) writes_.bucket.give_back(call.count);
-    return came;
+  void noted(const throttled_write& note, const result<void>& came) noexcept {
+    if (!came) writes_.bucket.give_back(note.size);
   }
 
-  template <class Call>
-  [[nodiscard]] typename Call::result_type answer(const Call&) const noexcept {
+  template <class Note>
+  [[nodiscard]] typename Note::result_type answer(const Note&) const noexcept {
     return error::closed;
   }
-  template <class Call>
-  void forgotten(const Call&) const noexcept {}  // it may have moved bytes: what it owes it owes
+  template <class Note>
+  void forgotten(const Note&) const noexcept {}  // it may have moved bytes: what it owes it owes
 
   void let_go() noexcept {
     reads_.let_go();
@@ -212,8 +200,6 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
 template <SystemFlow Inner>
 class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inner>> {
   using block = detail::throttle_block<Inner>;
-  template <class Call>
-  using operation = detail::gated_operation<block, Inner, Call>;
   using notice = detail::end_notice<block>;
 
  public:
@@ -222,29 +208,35 @@ class throttled : public detail::layer_handle<Inner, detail::throttle_block<Inne
       : detail::layer_handle<Inner, block>(new block(std::move(inner), options)) {}
 
   /// Reads from the flow below, when it is time.
-  [[nodiscard]] auto read() noexcept { return operation<detail::read_call>(this->shared(), detail::read_call()); }
+  [[nodiscard]] auto read() {
+    return detail::gated<detail::read_note>(this->control(), [](Inner& inner) { return inner.read(); });
+  }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
-  [[nodiscard]] auto read_into(std::span<std::byte> room) noexcept
+  [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
-    return operation<detail::read_into_call>(this->shared(), detail::read_into_call(room));
+    const auto make = [room](Inner& inner) { return inner.read_into(room); };
+    return detail::gated<detail::read_into_note>(this->control(), make, room);
   }
   /// Writes to the flow below, and waits until that is paid for.
-  [[nodiscard]] auto write(buffer bytes) noexcept {
-    using call = detail::throttled_write<detail::write_call>;
-    return operation<call>(this->shared(), call(std::move(bytes)));
+  [[nodiscard]] auto write(buffer bytes) {
+    const std::size_t size = bytes.size();
+    const auto make = [&bytes](Inner& inner) { return inner.write(std::move(bytes)); };
+    return detail::gated<detail::throttled_write>(this->control(), make, size);
   }
   /// Writes to the flow below, and waits until that is paid for; the array must live until the await ends.
-  [[nodiscard]] auto writev(std::span<buffer> list) noexcept {
-    using call = detail::throttled_write<detail::writev_call>;
-    return operation<call>(this->shared(), call(list));
+  [[nodiscard]] auto writev(std::span<buffer> list) {
+    const auto make = [list](Inner& inner) { return inner.writev(list); };
+    return detail::gated<detail::throttled_write>(this->control(), make, detail::sum_of(list));
   }
   /// Shuts the flow below down. Of the read half: reads that wait for their time get eof at once.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
-    return detail::hooked(this->next_layer().shutdown(mode), notice(this->shared(), mode));
+    return detail::hooked<notice>([&] { return this->next_layer().shutdown(mode); }, this->shared(), mode);
   }
   /// Closes the flow below. What waits for its time goes on at once.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), notice(this->shared())); }
+  [[nodiscard]] auto close() {
+    return detail::hooked<notice>([&] { return this->next_layer().close(); }, this->shared());
+  }
 };
 
 }  // namespace coflow::inline v0

@@ -131,7 +131,7 @@ class tracing {
     into_->say(line);
   }
   template <class Outcome>
-  [[nodiscard]] Outcome end(Outcome outcome) noexcept {
+  void end(const Outcome& outcome) noexcept {
     say_end([this, &outcome](trace_line& line) {
       if constexpr (requires { outcome.eof(); }) {
         payload_head head;
@@ -152,7 +152,6 @@ class tracing {
       }
       if (const std::error_code failure = failure_of(outcome)) line.add(": ").add_error(failure);
     });
-    return outcome;
   }
   void end() noexcept {
     say_end([](trace_line&) {});
@@ -210,36 +209,40 @@ class traced : public layered_flow<Inner> {
       : layered_flow<Inner>(std::move(inner)), block_(*new block(std::move(name), options, std::move(sink))) {}
 
   /// Reads from the flow below.
-  [[nodiscard]] auto read() { return detail::hooked(this->next_layer().read(), hook(block_, kind::read)); }
+  [[nodiscard]] auto read() {
+    return detail::hooked<hook>([&] { return this->next_layer().read(); }, block_, kind::read);
+  }
   /// Reads from the flow below, if that can read into the caller's memory; the room must live until the await ends.
   [[nodiscard]] auto read_into(std::span<std::byte> room)
     requires has_read_into<Inner>
   {
     hook look(block_, kind::read);
     look.reads_into(room);
-    return detail::hooked(this->next_layer().read_into(room), std::move(look));
+    return detail::hooked<hook>([&] { return this->next_layer().read_into(room); }, std::move(look));
   }
   /// Writes to the flow below.
   [[nodiscard]] auto write(buffer bytes) {
     hook look(block_, kind::write);
     look.writes(std::span<const buffer>(&bytes, 1));
-    return detail::hooked(this->next_layer().write(std::move(bytes)), std::move(look));
+    return detail::hooked<hook>([&] { return this->next_layer().write(std::move(bytes)); }, std::move(look));
   }
   /// Writes to the flow below; the array must live until the await ends.
   [[nodiscard]] auto writev(std::span<buffer> list) {
     hook look(block_, kind::write);
     look.writes(list);
-    return detail::hooked(this->next_layer().writev(list), std::move(look));
+    return detail::hooked<hook>([&] { return this->next_layer().writev(list); }, std::move(look));
   }
   /// Shuts the flow below down.
   [[nodiscard]] auto shutdown(shutdown_mode mode) {
     const kind what = mode == shutdown_mode::read    ? kind::shutdown_read
                       : mode == shutdown_mode::write ? kind::shutdown_write
                                                      : kind::shutdown_both;
-    return detail::hooked(this->next_layer().shutdown(mode), hook(block_, what));
+    return detail::hooked<hook>([&] { return this->next_layer().shutdown(mode); }, block_, what);
   }
   /// Closes the flow below.
-  [[nodiscard]] auto close() { return detail::hooked(this->next_layer().close(), hook(block_, kind::close)); }
+  [[nodiscard]] auto close() {
+    return detail::hooked<hook>([&] { return this->next_layer().close(); }, block_, kind::close);
+  }
 
  private:
   detail::share<block> block_;

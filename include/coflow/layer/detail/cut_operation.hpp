@@ -4,7 +4,6 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -13,7 +12,7 @@
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/stop_relay.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
+#include "coflow/layer/detail/plain_operation.hpp"
 #include "coflow/layer/detail/share.hpp"
 
 namespace coflow::inline v0 {
@@ -48,44 +47,24 @@ class look_timer final : public timer {
   Block& block_;
 };
 
-/// An operation of the inner flow that waits on its own for one thing. `Wait` is made of what is asked for.
-template <class Inner, class Call>
-class call_wait {
- public:
-  using result_type = typename Call::result_type;
-
-  explicit call_wait(Call call) noexcept : call_(std::move(call)) {}
-  call_wait(call_wait&& unbegun) noexcept : call_(std::move(unbegun.call_)) {}
-  ~call_wait() = default;
-
-  [[nodiscard]] bool begin(Inner& flow) {
-    const auto make = [this, &flow]() -> decltype(auto) { return begin_call(flow, call_); };
-    return wait_.emplace(make).ready();
-  }
-  [[nodiscard]] bool suspend(awaiting coroutine) { return wait_->suspend(coroutine); }
-  [[nodiscard]] result_type finish() { return wait_->resume(); }
-
- private:
-  Call call_;
-  std::optional<begun_call<Inner, Call>> wait_;
-};
-
-/// What such a layer's operations return. `Entry` derives from `cuttable`; the block has
+/// What such a layer's operations return: what `make` gave, where it stays. `Entry` derives from `cuttable`; the block
+/// has
 ///
-///     bool admits() noexcept;                  // false: the operation is over before it begins, with error::timed_out
-///     void watch(Entry&, Wait&) noexcept;      // it is about to wait: put it on the list
-///     void note_progress() noexcept;           // an operation has come to something
+///     bool admits() noexcept;                       // false: it is over before it begins, with error::timed_out
+///     void watch(Entry&, Operation&) noexcept;      // it waits: put it on the list
+///     void note_progress() noexcept;                // an operation has come to something
 ///
 /// A completed result beats the cut; a stop of the awaiting task beats it, too (law X0).
-template <class Block, class Wait, class Entry>
+template <class Block, class Result, class Entry, class Operation>
 class [[nodiscard]] cut_operation {
  public:
-  using result_type = typename Wait::result_type;
+  static constexpr bool never_resumes_inline = resumes_in_a_turn<Operation>;
 
-  cut_operation(share<Block> block, Wait wait) noexcept : block_(std::move(block)), wait_(std::move(wait)) {}
+  template <class Make>
+  cut_operation(Block& block, Make& make) : block_(block), operation_(make()) {}
   cut_operation(cut_operation&& unbegun) noexcept
-      : block_(std::move(unbegun.block_)), wait_(std::move(unbegun.wait_)) {}
-  ~cut_operation() { entry_.unlink(); }
+      : block_(std::move(unbegun.block_)), operation_(std::move(unbegun.operation_)) {}
+  ~cut_operation() = default;
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <suspended_coroutine Handle>
@@ -95,45 +74,59 @@ class [[nodiscard]] cut_operation {
       state_ = state::closed;
       return false;
     }
-    const bool home = block.at_home();
-    if (home && !block.admits() && !stopped(waiting)) [[unlikely]] {
+    if (!block.admits() && !stopped(waiting)) [[unlikely]] {
       state_ = state::refused;
       return false;
     }
-    const bool ready = wait_.begin(block.inner());
-    state_ = state::begun;
-    if (ready) return false;
-    if (!home) [[unlikely]]
-      return wait_.suspend(waiting);
-    state_ = state::watched;
-    block.watch(entry_, wait_);
-    return wait_.suspend(entry_.relay.begin(waiting));
+    if (operation_.await_ready()) return false;
+    if constexpr (never_resumes_inline) {
+      if (!suspend_on(operation_, entry_.relay.begin(waiting))) return false;
+      watch(block);
+      return true;
+    } else {
+      watch(block);
+      return suspend_on(operation_, entry_.relay.begin(waiting));
+    }
   }
-  [[nodiscard]] result_type await_resume() {
-    if (state_ == state::closed) [[unlikely]]
-      return error::closed;
-    if (state_ == state::refused) [[unlikely]]
-      return error::timed_out;
-    const bool cut = state_ == state::watched && !entry_.linked() && !entry_.relay.task_stopped();
-    entry_.unlink();
+  [[nodiscard]] Result await_resume() {
+    if (state_ != state::unwatched) [[unlikely]]
+      return resume_watched();
     entry_.relay.end();
-    result_type came = wait_.finish();
+    Result came = result_of<Result>(operation_);
     if (!failed(came)) [[likely]]
       block_->note_progress();
-    else if (cut && came.error() == std::errc::operation_canceled)
-      return error::timed_out;
     return came;
   }
 
  private:
-  enum class state : std::uint8_t { idle, closed, refused, begun, watched };
+  enum class state : std::uint8_t { unwatched, watched, refused, closed };
 
+  // Away from home the inner flow has an error for it.
+  void watch(Block& block) noexcept {
+    if (!block.at_home()) [[unlikely]]
+      return;
+    state_ = state::watched;
+    block.watch(entry_, operation_);
+  }
+  [[nodiscard, gnu::noinline]] Result resume_watched() {
+    if (state_ == state::closed) return error::closed;
+    if (state_ == state::refused) return error::timed_out;
+    const bool cut = !entry_.linked() && !entry_.relay.task_stopped();
+    entry_.unlink();
+    entry_.relay.end();
+    Result came = result_of<Result>(operation_);
+    if (!failed(came))
+      block_->note_progress();
+    else if (cut && came.error() == std::errc::operation_canceled)
+      came = error::timed_out;
+    return came;
+  }
   template <class Handle>
   static bool stopped(Handle waiting) noexcept {
     const stop_node* const stop = detail::stop_of(waiting.promise());
     return stop != nullptr && stop->stop_requested();
   }
-  static bool failed(const result_type& came) noexcept {
+  static bool failed(const Result& came) noexcept {
     if constexpr (requires { came.failed(); })
       return came.failed();
     else
@@ -142,8 +135,8 @@ class [[nodiscard]] cut_operation {
 
   share<Block> block_;
   Entry entry_;
-  Wait wait_;  // last: the inner operation dies before its stop state
-  state state_ = state::idle;
+  Operation operation_;  // behind its stop state, so that it dies first
+  state state_ = state::unwatched;
 };
 
 }  // namespace detail

@@ -4,80 +4,119 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <type_traits>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/error.hpp"
+#include "coflow/core/read_into_result.hpp"
+#include "coflow/core/read_result.hpp"
+#include "coflow/core/result.hpp"
 #include "coflow/core/task.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
+#include "coflow/layer/detail/plain_operation.hpp"
 #include "coflow/layer/detail/share.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
 
-/// How an operation of such a layer is to go about it.
+/// How an operation of such a layer goes about it.
 enum class way : std::uint8_t {
   straight,  ///< as the inner flow's operation and nothing else
-  noted,     ///< the same, and the layer is told how it ends
+  noted,     ///< the same, and the layer is told what it gives
   around,    ///< by a coroutine that waits at a gate, too: a pooled frame, for what waits anyway
   answered,  ///< the layer has the answer
+  closed,    ///< the flow is gone
 };
 
-/// What such a layer's operations return. The block has, for every `Call` that it uses,
+// What a layer must know of an operation; those of writes are each layer's own.
+struct read_note {
+  using result_type = read_result;
+};
+struct read_into_note {
+  using result_type = read_into_result;
+  explicit read_into_note(std::span<std::byte> to) noexcept : room(to) {}
+  std::span<std::byte> room;
+};
+template <class Note>
+concept note_of_read = std::same_as<Note, read_note> || std::same_as<Note, read_into_note>;
+
+[[nodiscard]] constexpr bool wants_nothing(const read_note&) noexcept { return false; }
+[[nodiscard]] inline bool wants_nothing(const read_into_note& note) noexcept { return note.room.empty(); }
+[[nodiscard]] inline std::size_t bytes_of(const read_result& came) noexcept { return came->size(); }
+[[nodiscard]] inline std::size_t bytes_of(const read_into_result& came) noexcept { return *came; }
+
+/// What such a layer's operations return: what `make` gave, where it stays. The block has, for every `Note` it uses,
 ///
-///     way choose(Call&, const stop_node*) noexcept;     // at home only; may take note that the operation begins
-///     task<R> go_around(share<Block>, Call);            // throws std::bad_alloc, with nothing noted
-///     R answer(Call&);                                  // for way::answered, at once
-///     R noted(Note, R) noexcept;                        // the result of what was to be noted
-///     void forgotten(Note) noexcept;                    // its coroutine died waiting
-///
-/// where `Note` is what `note_of(call)` gives.
-template <class Block, class Inner, class Call>
+///     way choose(Note&, const stop_node*) noexcept;        // may take note that it begins; way::around at home only
+///     static task<R> go_around(share<Block>, Note&, Operation&);    // both live until it is over
+///     R answer(Note&) noexcept;                            // for way::answered, at once
+///     void noted(Note&, R&) noexcept;                      // what way::noted came to; may be replaced
+///     void forgotten(Note&) noexcept;                      // its coroutine died waiting
+template <class Block, class Note, class Operation>
 class [[nodiscard]] gated_operation {
  public:
-  using result_type = typename Call::result_type;
+  using result_type = typename Note::result_type;
 
-  gated_operation(share<Block> block, Call call) noexcept : block_(std::move(block)), call_(std::move(call)) {}
+  template <class Make, class... Args>
+  explicit gated_operation(Block& block, Make& make, Args&&... args)
+      : block_(block), note_(std::forward<Args>(args)...), operation_(make()) {}
   gated_operation(gated_operation&& unbegun) noexcept
-      : block_(std::move(unbegun.block_)), call_(std::move(unbegun.call_)) {}
+      : block_(std::move(unbegun.block_)), note_(std::move(unbegun.note_)), operation_(std::move(unbegun.operation_)) {}
   ~gated_operation() {
     if (way_ == way::noted) [[unlikely]]
-      block_->forgotten(call_);
+      block_->forgotten(note_);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <suspended_coroutine Handle>
   [[nodiscard]] bool await_suspend(Handle waiting) {
     Block& block = *block_;
-    if (block.gone()) [[unlikely]]
+    if (block.gone()) [[unlikely]] {
+      way_ = way::closed;
       return false;
-    if (block.at_home()) [[likely]]
-      way_ = block.choose(call_, detail::stop_of(waiting.promise()));
-    if (way_ == way::answered) return false;
-    bool ready = false;
-    if (way_ == way::around) [[unlikely]]
-      ready = wait_.begin_second([this] { return Block::go_around(block_, std::move(call_)); });
-    else
-      ready = wait_.begin_first([this, &block]() -> decltype(auto) { return begin_call(block.inner(), call_); });
-    return !ready && wait_.suspend(waiting);
+    }
+    way_ = block.choose(note_, detail::stop_of(waiting.promise()));
+    if (way_ <= way::noted) [[likely]]
+      return !operation_.await_ready() && suspend_on(operation_, waiting);
+    if (way_ != way::around) return false;
+    return go_around(waiting);
   }
   [[nodiscard]] result_type await_resume() {
-    if (way_ == way::answered) return block_->answer(call_);
-    if (!wait_.begun()) [[unlikely]]
-      return error::closed;
-    if (way_ != way::noted) return wait_.finish();
-    result_type came = wait_.finish();
-    way_ = way::straight;
-    return block_->noted(call_, std::move(came));
+    if (way_ > way::noted) [[unlikely]]
+      return resume_otherwise();
+    result_type came = result_of<result_type>(operation_);
+    if (std::exchange(way_, way::straight) == way::noted) block_->noted(note_, came);
+    return came;
   }
 
  private:
+  [[nodiscard, gnu::noinline]] bool go_around(awaiting waiting) {
+    around_.emplace(Block::go_around(block_, note_, operation_));
+    return around_->await_suspend(waiting);
+  }
+  [[nodiscard, gnu::noinline]] result_type resume_otherwise() {
+    if (way_ == way::around) return around_->await_resume();
+    if (way_ == way::answered) return block_->answer(note_);
+    return error::closed;
+  }
+
   share<Block> block_;
-  Call call_;
+  Note note_;
+  Operation operation_;
   way way_ = way::straight;
-  either_wait<begun_call<Inner, Call>, placed_wait<task<result_type>, result_type>> wait_;
+  std::optional<framed_operation<result_type>> around_;  // last: it uses the rest
 };
+
+/// A layer's operation of the kind that `Note` says, made of the inner flow's that `make(inner)` gives.
+template <class Note, class Block, class Make, class... Args>
+[[nodiscard, gnu::always_inline]] inline auto gated(Block& block, Make make, Args&&... args) {
+  using result = typename Note::result_type;
+  auto below = [&block, &make] { return make(block.inner()); };
+  const auto plain = [&below] { return made_plain<result>(below); };
+  return gated_operation<Block, Note, made_operation<result, decltype(below)>>(block, plain,
+                                                                               std::forward<Args>(args)...);
+}
 
 }  // namespace detail
 }  // namespace coflow::inline v0

@@ -15,12 +15,14 @@ template <class Operation, class Handle>
 concept suspends = requires(Operation& operation, Handle waiting) { operation.await_suspend(waiting); };
 
 /// An operation with a hook, which has `begin()`, called when it is awaited and before anything of it happens, and
-/// `end(result)` (or `end()`), whose result becomes the operation's. A hook that is destroyed after `begin` and without
-/// `end` belonged to a coroutine that died waiting. It owns what it touches: the flow may be gone by then (law O2).
+/// `end(result)` (or `end()`), which sees what it gives. A hook that is destroyed after `begin` and without `end`
+/// belonged to a coroutine that died waiting. It owns what it touches: the flow may be gone by then (law O2).
 template <class Operation, class Hook>
 class [[nodiscard]] hooked_operation {
  public:
-  hooked_operation(Operation operation, Hook hook) : hook_(std::move(hook)), operation_(std::move(operation)) {}
+  /// The operation is made in its place.
+  template <class Make, class... Args>
+  explicit hooked_operation(Make& make, Args&&... args) : hook_(std::forward<Args>(args)...), operation_(make()) {}
 
   [[nodiscard]] bool await_ready() {
     hook_.begin();
@@ -34,9 +36,11 @@ class [[nodiscard]] hooked_operation {
   auto await_resume() {
     if constexpr (std::is_void_v<await_result_t<Operation&>>) {
       operation_.await_resume();
-      return hook_.end();
+      hook_.end();
     } else {
-      return hook_.end(operation_.await_resume());
+      auto came = operation_.await_resume();
+      hook_.end(came);
+      return came;
     }
   }
 
@@ -48,21 +52,29 @@ class [[nodiscard]] hooked_operation {
 // For awaitables that are no awaiters themselves, such as tasks.
 template <class Awaitable, class Hook>
 class [[nodiscard]] hooked_awaitable {
+  using awaiter_type = std::remove_cvref_t<awaiter_t<Awaitable>>;
+
  public:
-  hooked_awaitable(Awaitable awaited, Hook hook) : awaited_(std::move(awaited)), hook_(std::move(hook)) {}
-  auto operator co_await() && { return hooked_operation(awaiter_of(std::move(awaited_)), std::move(hook_)); }
+  template <class Make, class... Args>
+  explicit hooked_awaitable(Make& make, Args&&... args) : hook_(std::forward<Args>(args)...), awaited_(make()) {}
+  auto operator co_await() && {
+    auto make = [this]() -> awaiter_type { return awaiter_of(std::move(awaited_)); };
+    return hooked_operation<awaiter_type, Hook>(make, std::move(hook_));
+  }
 
  private:
-  Awaitable awaited_;
   Hook hook_;
+  Awaitable awaited_;
 };
 
-template <class Operation, class Hook>
-[[nodiscard]] auto hooked(Operation operation, Hook hook) {
-  if constexpr (awaiter<Operation>)
-    return hooked_operation<Operation, Hook>(std::move(operation), std::move(hook));
+/// What `make` gives, with a hook made of `args`.
+template <class Hook, class Make, class... Args>
+[[nodiscard]] auto hooked(Make make, Args&&... args) {
+  using made = std::invoke_result_t<Make&>;
+  if constexpr (awaiter<made>)
+    return hooked_operation<made, Hook>(make, std::forward<Args>(args)...);
   else
-    return hooked_awaitable<Operation, Hook>(std::move(operation), std::move(hook));
+    return hooked_awaitable<made, Hook>(make, std::forward<Args>(args)...);
 }
 
 }  // namespace detail

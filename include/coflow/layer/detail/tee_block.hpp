@@ -18,8 +18,8 @@
 #include "coflow/core/task.hpp"
 #include "coflow/layer/detail/gate.hpp"
 #include "coflow/layer/detail/gated_operation.hpp"
-#include "coflow/layer/detail/inner_wait.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
+#include "coflow/layer/detail/plain_operation.hpp"
 #include "coflow/layer/detail/pump.hpp"
 #include "coflow/layer/detail/shared_list.hpp"
 #include "coflow/layer/detail/tee_copy.hpp"
@@ -29,24 +29,36 @@ namespace detail {
 
 // ---- writes keep second handles on their bytes until it is known that they have gone out
 
-struct tee_write : write_call {
-  using write_call::write_call;
-  void keep() noexcept { kept_ = bytes.share(); }
+class tee_write {
+ public:
+  using result_type = result<void>;
+  tee_write(const buffer& bytes, bool wanted) noexcept : size(bytes.size()) {
+    if (wanted) kept_ = bytes.share();
+  }
+  static void keep() noexcept {}
   [[nodiscard]] std::span<buffer> kept() noexcept { return {&kept_, 1}; }
-  std::size_t count = 0;
+  std::size_t size;
 
  private:
   buffer kept_;
 };
-struct tee_writev : writev_call {
-  using writev_call::writev_call;
-  void keep() { kept_ = shared_list(list); }
+class tee_writev {
+ public:
+  using result_type = result<void>;
+  explicit tee_writev(std::span<const buffer> list) noexcept : list_(list) {}
+  void keep() {
+    size = sum_of(list_);
+    kept_ = shared_list(list_);
+  }
   [[nodiscard]] std::span<buffer> kept() noexcept { return kept_.list(); }
-  std::size_t count = 0;
+  std::size_t size = 0;
 
  private:
+  std::span<const buffer> list_;
   shared_list kept_;
 };
+template <class Note>
+concept note_of_write = std::same_as<Note, tee_write> || std::same_as<Note, tee_writev>;
 
 /// What `tee::close` returns: gives nothing. It waits for the inner flow's close and, within the limit, for the sink;
 /// a stop request does not end that wait (law X0).
@@ -106,94 +118,83 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   [[nodiscard]] auto& copy() noexcept { return copy_; }
   [[nodiscard]] const auto& copy() const noexcept { return copy_; }
 
+  [[nodiscard]] bool wants_writes() const noexcept { return chosen_.writes && !copy_.ended(); }
+
   // ---- reading
 
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  [[nodiscard]] way choose(const Call& call, const stop_node*) noexcept {
-    if (!chosen_.reads || call.wants_nothing()) return way::straight;
+  template <note_of_read Note>
+  [[nodiscard]] way choose(const Note& note, const stop_node*) noexcept {
+    if (!chosen_.reads || wants_nothing(note)) return way::straight;
+    if (!this->at_home()) return way::straight;
     return before_reads_.free_for(executor::time_point::min()) ? way::noted : way::around;
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  static task<typename Call::result_type> go_around(owner block, Call call) {
+  template <note_of_read Note, class Operation>
+  static task<typename Note::result_type> go_around(owner block, Note& note, Operation& operation) {
     gate_wait leave(block->before_reads_, *block->home());
     const bool passed = co_await leave;
     if (!passed) co_return canceled();
     if (block->gone()) co_return error::closed;
-    auto came = co_await call(block->inner());
-    co_return block->noted(call, as_system_result<typename Call::result_type>(std::move(came)));
+    auto came = co_await operation;
+    auto given = as_system_result<typename Note::result_type>(std::move(came));
+    block->noted(note, given);
+    co_return std::move(given);
   }
-  [[nodiscard]] read_result noted(const read_call&, read_result came) noexcept {
-    if (!came.has_data()) return ended(std::move(came));
-    copy_.add(came->share());
-    copy_.send();
-    return came;
-  }
-  [[nodiscard]] read_into_result noted(const read_into_call& call, read_into_result came) noexcept {
-    if (!came.has_count()) return ended(std::move(came));
-    if (copy_.ended()) {
-      copy_.skip(*came);
-      return came;
+  template <note_of_read Note>
+  void noted(const Note& note, const typename Note::result_type& came) noexcept {
+    const std::size_t count = bytes_of(came);
+    if (count == 0) {
+      if (came.eof()) before_reads_.open();
+      return;
     }
+    if (copy_.ended()) return copy_.skip(count);
     try {
-      copy_.add(buffer(std::span<const std::byte>(call.room.first(*came))));
+      copy_.add(handle_on(note, came));
     } catch (const std::bad_alloc&) {
-      lose(*came);
+      lose(count);
     }
     copy_.send();
-    return came;
   }
-  template <class Call>
-    requires requires(const Call& call) { call.wants_nothing(); }
-  void forgotten(const Call&) const noexcept {}
+  template <note_of_read Note>
+  void forgotten(const Note&) const noexcept {}
 
   // ---- writing
 
-  template <class Call>
-    requires requires(Call& call) { call.keep(); }
-  [[nodiscard]] way choose(Call& call, const stop_node*) noexcept {
+  template <note_of_write Note>
+  [[nodiscard]] way choose(Note& note, const stop_node*) noexcept {
     if (!chosen_.writes) return way::straight;
-    call.count = call.size();
-    if (call.count == 0) return way::straight;
-    if (!copy_.ended()) {
-      try {
-        call.keep();
-      } catch (const std::bad_alloc&) {
-        lose(0);
-      }
+    try {
+      note.keep();
+    } catch (const std::bad_alloc&) {
+      lose(0);
     }
-    reserved_ += call.count;
+    if (note.size == 0 || !this->at_home()) return way::straight;
+    reserved_ += note.size;
     return copy_.ended() || copy_.queued() + reserved_ <= chosen_.limit ? way::noted : way::around;
   }
-  template <class Call>
-    requires requires(Call& call) { call.keep(); }
-  static task<result<void>> go_around(owner block, Call call) {
-    const reservation mine(block, call);
-    auto came = co_await call(block->inner());
+  template <note_of_write Note, class Operation>
+  static task<result<void>> go_around(owner block, Note& note, Operation& operation) {
+    const reservation mine(block, note.size);
+    auto came = co_await operation;
     if (!came) co_return as_system_result<result<void>>(std::move(came));
-    block->copy_written(call);
+    block->copy_written(note);
     executor* const home = block->home();
     if (block->gone() || home == nullptr) co_return success;
     gate_wait leave(block->after_writes_, *home);
     static_cast<void>(co_await leave);  // whatever ends the wait, the bytes have been accepted
     co_return success;
   }
-  template <class Call>
-    requires requires(Call& call) { call.keep(); }
-  [[nodiscard]] result<void> noted(Call& call, result<void> came) noexcept {
-    forgotten(call);
-    if (came.has_value()) copy_written(call);
-    return came;
+  template <note_of_write Note>
+  void noted(Note& note, const result<void>& came) noexcept {
+    forgotten(note);
+    if (came.has_value()) copy_written(note);
   }
-  template <class Call>
-    requires requires(Call& call) { call.keep(); }
-  void forgotten(const Call& call) noexcept {
-    reserved_ -= call.count;
+  template <note_of_write Note>
+  void forgotten(const Note& note) noexcept {
+    reserved_ -= note.size;
   }
 
-  template <class Call>
-  [[nodiscard]] typename Call::result_type answer(const Call&) const noexcept {
+  template <class Note>
+  [[nodiscard]] typename Note::result_type answer(const Note&) const noexcept {
     return error::closed;
   }
 
@@ -246,14 +247,12 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   // For as long as the coroutine lives.
   class reservation {
    public:
-    reservation(const owner& block, const tee_write& call) noexcept : reservation(block, call.count) {}
-    reservation(const owner& block, const tee_writev& call) noexcept : reservation(block, call.count) {}
+    reservation(const owner& block, std::size_t count) noexcept : block_(block), count_(count) {}
     reservation(const reservation&) = delete;
     reservation& operator=(const reservation&) = delete;
     ~reservation() { block_->reserved_ -= count_; }
 
    private:
-    reservation(const owner& block, std::size_t count) noexcept : block_(block), count_(count) {}
     owner block_;
     std::size_t count_;
   };
@@ -264,16 +263,15 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
     before_reads_.open();
     after_writes_.open();
   }
-  template <class Outcome>
-  [[nodiscard]] Outcome ended(Outcome came) noexcept {
-    if (came.eof()) before_reads_.open();
-    return came;
+  static buffer handle_on(const read_note&, const read_result& came) noexcept { return came->share(); }
+  static buffer handle_on(const read_into_note& note, const read_into_result& came) {
+    return buffer(std::span<const std::byte>(note.room.first(*came)));
   }
 
-  template <class Call>
-  void copy_written(Call& call) noexcept {
-    if (copy_.ended()) return copy_.skip(call.count);
-    for (buffer& one : call.kept())
+  template <note_of_write Note>
+  void copy_written(Note& note) noexcept {
+    if (copy_.ended()) return copy_.skip(note.size);
+    for (buffer& one : note.kept())
       if (!one.empty()) copy_.add(std::move(one));
     copy_.send();
   }
