@@ -80,7 +80,7 @@ class event_loop final : public detail::io_executor {
   }
 
   /// A descriptor that is readable for as long as `poll` would find something that descriptors or other threads have to
-  /// say: for poll(2), level-triggered or not, and everything like it. It belongs to the loop; wait for it to be
+  /// say; a host that watches it for edges arms it anew before each wait. It belongs to the loop: wait for it to be
   /// readable, and do nothing else to it. -1 for a loop on `reactor::poll`, which has none: let its host call `poll`
   /// from time to time.
   [[nodiscard]] int native_handle() const noexcept { return source().native_handle(); }
