@@ -23,7 +23,7 @@ class async_event final : private detail::waiting_room {
   /// comes from now on. Does nothing if it is set.
   void set() noexcept {
     set_ = true;
-    this->settle_all(waits_, detail::wait_verdict::granted);
+    if (!waits_.idle()) this->settle_all(waits_, detail::wait_verdict::granted);
   }
 
   /// From now on coroutines wait again. Those that were let go on by `set` do, even if they have not run yet.
