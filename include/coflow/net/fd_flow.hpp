@@ -124,7 +124,7 @@ class fd_flow {
     return detail::splice_between(&for_transfer(), &to.for_transfer(), limit, into);
   }
   /// For the same.
-  [[nodiscard]] auto& for_transfer() noexcept { return *stream_; }
+  [[nodiscard]] detail::fd_stream& for_transfer() noexcept { return *stream_; }
 
   /// For the library's own factories: takes over a fresh control block.
   explicit fd_flow(flow_handle<detail::fd_stream> fresh) noexcept : stream_(std::move(fresh)) {}

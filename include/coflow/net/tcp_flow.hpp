@@ -126,7 +126,7 @@ class tcp_flow {
     return detail::splice_between(&for_transfer(), &to.for_transfer(), limit, into);
   }
   /// For the same.
-  [[nodiscard]] auto& for_transfer() noexcept { return *socket_; }
+  [[nodiscard]] detail::stream_socket& for_transfer() noexcept { return *socket_; }
 
   /// For the library's own factories: takes over a fresh control block.
   explicit tcp_flow(flow_handle<detail::stream_socket> fresh) noexcept : socket_(std::move(fresh)) {}
