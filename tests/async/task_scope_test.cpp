@@ -373,6 +373,25 @@ TEST_CASE("a child that fails cancels its siblings, and join gives the first fai
   CHECK(s.all() == journal{"b: ok", "a: canceled", "join: truncated"});
 }
 
+TEST_CASE("a child fails by any result that holds an error, a read's too", "[task_scope]") {
+  struct local {
+    static task<coflow::read_result> read_badly() { co_return make_error_code(error::truncated); }
+    static task<coflow::read_result> read_to_the_end() { co_return coflow::end_of_stream; }
+    static task<result<int, std::string>> fail_in_words() { co_return std::string("in words"); }
+  };
+  stage s;
+  static_cast<void>(s.spawn(local::read_to_the_end()));
+  s.join();
+  CHECK(s.all() == journal{"join: ok"});
+  static_cast<void>(s.spawn(local::read_badly()));
+  s.join();
+  CHECK(s.all() == journal{"join: truncated"});
+  stage other;
+  static_cast<void>(other.spawn(local::fail_in_words()));
+  other.join();
+  CHECK(other.all() == journal{"join: " + std::make_error_code(std::errc::io_error).message()});
+}
+
 TEST_CASE("a sibling that fails after the first failure does not replace it", "[task_scope]") {
   stage s;
   static_cast<void>(s.spawn(fail_whatever_happens(100ms, error::closed)));

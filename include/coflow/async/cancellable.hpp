@@ -59,11 +59,11 @@ class [[nodiscard]] cancellable_operation final {
       home_->add_dependent(*this);
       callback_.emplace(token, caller(*this));
     }
-    // Waits for a call that is under way on another thread; after that, nobody posts.
+    // Waits for a call that is under way on another thread; after that, nobody posts. What was posted runs to no
+    // effect, or leaves the queue with this object.
     void end() noexcept {
       if (!callback_) return;
       callback_.reset();
-      node::unlink();
       executor::dependent::unlink();
     }
 
