@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "coflow/core/awaiting.hpp"
 #include "coflow/core/buffer.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/flow_operations.hpp"
@@ -164,12 +165,10 @@ class [[nodiscard]] early_write final : public writing_operation<Block> {
   ~early_write() { this->end(); }
 
   template <suspended_coroutine Handle>
-  [[nodiscard]] bool await_suspend(Handle awaiting) {
-    if (source_.size() >= this->block_.mark()) [[unlikely]] {
-      through_.emplace(source_.write_through(this->block_));
-      return through_wait_.emplace(std::move(*through_).operator co_await()).await_suspend(awaiting);
-    }
-    this->bind(awaiting);
+  [[nodiscard]] bool await_suspend(Handle coroutine) {
+    if (source_.size() >= this->block_.mark()) [[unlikely]]
+      return go_through(awaiting(coroutine));
+    this->bind(coroutine);
     if (!this->stop_requested() && source_.accepted_now(this->block_)) [[likely]]
       return false;
     return wait_for_room();
@@ -181,6 +180,10 @@ class [[nodiscard]] early_write final : public writing_operation<Block> {
   }
 
  private:
+  [[nodiscard, gnu::noinline]] bool go_through(awaiting coroutine) {
+    through_.emplace(source_.write_through(this->block_));
+    return through_wait_.emplace(std::move(*through_).operator co_await()).await_suspend(coroutine);
+  }
   [[nodiscard, gnu::noinline]] bool wait_for_room() {
     const bool may_begin = !this->stop_requested() && this->block_.state().can_write();
     const std::span<buffer> list = may_begin && source_.size() != 0 ? source_.list() : std::span<buffer>();

@@ -65,7 +65,7 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
 
   /// True if `some`, a span or a buffer, were accepted on the spot. Throws std::bad_alloc; nothing was accepted then.
   template <class Bytes>
-  [[nodiscard]] bool accept_now(const Bytes& some) {
+  [[nodiscard, gnu::always_inline]] bool accept_now(const Bytes& some) {
     const std::size_t size = some.size();
     if (!this->state().can_write() || this->has_writer() || wire_.held() || size > room() || size == 0 || !entered())
         [[unlikely]]
@@ -224,12 +224,14 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
   }
   // True unless the write half has failed by now.
   [[nodiscard]] bool has_accepted() noexcept {
-    if (wire_.buffered() == mark_) [[unlikely]] {
-      wire_.send_now();
-      return this->state().can_transmit();
-    }
+    if (wire_.buffered() == mark_) [[unlikely]]
+      return send_all();
     if (every_turn_) put_off();
     return true;
+  }
+  [[nodiscard, gnu::noinline]] bool send_all() noexcept {
+    wire_.send_now();
+    return this->state().can_transmit();
   }
 
   // ---- what the wire asks and tells
