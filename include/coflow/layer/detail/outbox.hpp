@@ -67,7 +67,7 @@ class outbox {
     room_ -= some.size();
     bytes_ += some.size();
   }
-  void put_elsewhere(std::span<const std::byte> some) {
+  [[gnu::noinline]] void put_elsewhere(std::span<const std::byte> some) {
     if (some.size() >= worth_sharing) return share(buffer(some));
     reserve(2);  // for what is sealed now, and for what goes into the new block
     buffer fresh = buffer::allocate(next_size_ < some.size() ? some.size() : next_size_);
@@ -78,7 +78,7 @@ class outbox {
     room_ = block_.size();
     pack(some);
   }
-  void share(buffer whole) {
+  [[gnu::noinline]] void share(buffer whole) {
     reserve(3);  // and for what may still go into the block
     seal();
     bytes_ += whole.size();

@@ -1,31 +1,29 @@
 /// \file
-/// The control block of a `buffered_writer`: its writes, what is buffered, and every operation that this brings about
-/// below.
+/// The control block of a `buffered_writer`: its writes, flushes and ends. What they bring about below is done by its
+/// `writer_wire`.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <new>
-#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "coflow/core/detail/min_max.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/executor.hpp"
-#include "coflow/core/flow.hpp"
 #include "coflow/core/flow_block.hpp"
-#include "coflow/layer/detail/outbox.hpp"
-#include "coflow/layer/detail/pump.hpp"
+#include "coflow/layer/detail/early_write.hpp"
+#include "coflow/layer/detail/known_read.hpp"
 #include "coflow/layer/detail/writer_operations.hpp"
+#include "coflow/layer/detail/writer_wire.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
 
-/// A write is done when its bytes are in the outbox, and waits while there is no room for all of them, so that it is
-/// never torn; one that no room would do for is the flow below's own, while the line is held for it. One pump sends
-/// what is due, a list at a time, and the end behind it; one shuts the read half below, one closes (law L1). The
-/// state's read half is unused: reads are the flow below's own, which is closed or shut in time for them.
+/// A write is done when its bytes are buffered, and waits while there is no room for all of them, so that it is never
+/// torn; one that no room would do for is the flow below's own, while the line is held for it. The state's read half is
+/// unused: reads are the flow below's own, which is closed or shut in time for them.
 template <class Inner>
 class writer_block final : public flow_block<writer_block<Inner>>, public executor::dependent, public pooled {
   using base = flow_block<writer_block>;
@@ -40,34 +38,21 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
   /// Throws std::bad_alloc; the flow below is then destroyed.
   writer_block(Inner inner, std::size_t mark, bool every_turn, executor::duration close_limit)
       : mark_(larger<std::size_t>(mark, 1)),
-        every_turn_(every_turn),
         close_limit_(close_limit),
-        inner_(std::move(inner)) {}
+        every_turn_(every_turn),
+        wire_(*this, std::move(inner)) {}
   ~writer_block() {
     if (line_ != nullptr) line_->block_is_gone();
   }
 
-  [[nodiscard]] Inner& inner() noexcept { return inner_; }
-  /// Accepted, and not known to be accepted below: bytes.
-  [[nodiscard]] std::size_t buffered() const noexcept { return static_cast<std::size_t>(accepted_ - sent_); }
+  [[nodiscard]] Inner& inner() noexcept { return wire_.inner(); }
+  [[nodiscard]] std::size_t buffered() const noexcept { return wire_.buffered(); }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
   /// A write of so many bytes, or more, goes through.
   [[nodiscard]] std::size_t mark() const noexcept { return mark_; }
-
-  /// What will never be sent, in order. Throws std::bad_alloc; nothing has changed then.
   [[nodiscard]] std::vector<buffer> take_unsent() {
-    if (this->state().can_transmit() || sending_now_ || (closing_ && !closed_)) return {};
-    std::vector<buffer> all;
-    all.reserve(sending_.size() + out_.pieces());
-    std::vector<buffer> rest;
-    out_.take(rest);
-    for (std::vector<buffer>* list : {&sending_, &rest}) {
-      for (buffer& one : *list)
-        if (!one.empty()) all.push_back(std::move(one));
-      list->clear();
-    }
-    sent_ = accepted_;
-    return all;
+    if (this->state().can_transmit() || !wire_.at_rest() || (closing_ && !wire_.closed())) return {};
+    return wire_.take_unsent();
   }
 
   // ---- for the operations; true means: suspended
@@ -80,13 +65,12 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
 
   /// True if `some`, a span or a buffer, were accepted on the spot. Throws std::bad_alloc; nothing was accepted then.
   template <class Bytes>
-  [[nodiscard]] bool accept_now(const Bytes& some) {
+  [[nodiscard, gnu::always_inline]] bool accept_now(const Bytes& some) {
     const std::size_t size = some.size();
-    if (!this->state().can_write() || this->has_writer() || held_ || size > room() || size == 0 || !entered())
+    if (!this->state().can_write() || this->has_writer() || wire_.held() || size > room() || size == 0 || !entered())
         [[unlikely]]
       return false;
-    out_.put(some);
-    accepted_ += size;
+    wire_.put(some);
     return has_accepted();
   }
 
@@ -94,29 +78,31 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
   void hold_line(line_hold<writer_block>& by) noexcept { line_ = &by; }
   void end_write_through(const std::error_code& failure) noexcept {
     line_ = nullptr;
-    held_ = false;
-    if (closing_) return;
-    if (failure == canceled())
-      in_doubt_ = true;  // it may have been torn: the flow below is asked
-    else if (failure)
-      fail(failure);
-    poke(writer_);
-    if (!held_ && this->state().can_transmit()) this->call_writer();
+    const bool in_doubt = failure == canceled();
+    if (failure && !in_doubt) output_failed(failure);
+    wire_.release(in_doubt && !closing_);
+    if (!wire_.held() && this->state().can_transmit()) this->call_writer();
   }
+  void add_read(known_read& one) noexcept { reads_.push_back(one); }
   /// A read has met an error below; one that ends the connection ends the writes too (law R7).
   void read_failed(const std::error_code& failure) noexcept {
-    if (ends_connection(failure) && this->state().can_transmit()) fail(failure);
+    if (ends_connection(failure) && this->state().can_transmit()) output_failed(failure);
+  }
+  /// An operation begins that goes to the flow below: the executor on which it does is the flow's (law O4).
+  void notice_executor() noexcept {
+    if (home_ == nullptr) [[unlikely]]
+      static_cast<void>(enter());
   }
 
   [[nodiscard]] bool begin_flush(flushing& op) noexcept {
-    if (sent_ == accepted_ || !this->state().can_transmit()) {
+    if (wire_.buffered() == 0 || !this->state().can_transmit()) {
       if (!this->state().can_write()) op.failure_ = this->state().write_verdict();
       return false;
     }
     if (op.failure_ = enter(); op.failure_) return false;
-    op.target_ = accepted_;
-    send_now();
-    if (sent_ >= op.target_) return false;
+    op.target_ = wire_.accepted();
+    wire_.send_now();
+    if (wire_.sent() >= op.target_) return false;
     if (!this->state().can_transmit()) {
       op.failure_ = this->state().transmit_verdict();
       return false;
@@ -132,9 +118,9 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
 
   /// Sends what is buffered and closes the flow below; waits until that is done or the limit has passed.
   [[nodiscard]] bool begin_close(closing_operation& op) noexcept {
-    const bool may_send = !enter() && this->state().can_transmit() && sent_ != accepted_ && !held_;
-    if (may_send) send_now();
-    const bool sends = may_send && this->state().can_transmit() && sent_ != accepted_;
+    const bool may_try = !enter() && !wire_.held();
+    if (may_try && this->state().can_transmit()) wire_.send_now();
+    const bool sends = may_try && this->state().can_transmit() && wire_.buffered() != 0;
     if (!this->close_halves()) return false;
     closing_ = true;
     settle_flushers(error::closed);
@@ -142,26 +128,19 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
       end_reads();
       home_->arm(limit_, home_->after(close_limit_));
     } else {
-      close_inner();
+      wire_.close_inner();
     }
-    if (closed_ || home_ == nullptr) return false;
+    if (wire_.closed() || home_ == nullptr) return false;
     closers_.push(op);
     return true;
   }
   void withdraw_closer(closing_operation& op) noexcept { closers_.remove(op); }
 
-  void add_read(known_read& one) noexcept { reads_.push_back(one); }
-  /// An operation begins that goes to the flow below: the executor on which it does is the flow's (law O4).
-  void notice_executor() noexcept {
-    if (home_ == nullptr) [[unlikely]]
-      static_cast<void>(enter());
-  }
-
   /// For the handle: what is buffered is dropped (law C6). `destroy` follows.
   void close() noexcept {
     this->close_halves();
     settle_flushers(error::closed);
-    closers_.take_all([this](queued_operation& one) { this->settle(one); });
+    settle_closers();
   }
   void destroy() noexcept { delete this; }
 
@@ -191,52 +170,43 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
     in_attempt_ = false;
     return came_to;
   }
-
-  void input_unwanted() noexcept {
-    shut_due_ = true;
-    poke(shutter_);
-  }
-  void begin_end() noexcept {
-    due_ = accepted_;
-    end_due_ = true;
-    poke(writer_);
-  }
+  void input_unwanted() noexcept { wire_.shut_input(); }
+  void begin_end() noexcept { wire_.send_end(); }
 
  private:
+  using wire = writer_wire<Inner, writer_block>;
+
   class limit final : public timer {
    public:
     explicit limit(writer_block& of) noexcept : block_(of) {}
 
    private:
-    void run() noexcept override { block_.close_inner(); }
+    void run() noexcept override { block_.wire_.close_inner(); }
     writer_block& block_;
   };
-  // The end of the turn; also brings work that was asked for outside of the executor's turns into one.
+  // Comes after everything that was ready when it was posted.
   class turn_end final : public node {
    public:
     explicit turn_end(writer_block& of) noexcept : block_(of) {}
 
    private:
     void run() noexcept override {
-      if (block_.every_turn_) block_.due_ = block_.accepted_;
-      block_.writer_.poke();
-      block_.shutter_.poke();
+      if (block_.every_turn_) block_.wire_.send_now();
+      block_.wire_.look();
     }
     writer_block& block_;
   };
 
-  [[nodiscard]] std::size_t room() const noexcept { return mark_ - buffered(); }
+  [[nodiscard]] std::size_t room() const noexcept { return mark_ - wire_.buffered(); }
 
   [[nodiscard]] attempt accept(writing& op, std::size_t size) noexcept {
-    if (size > room()) send_now();
+    if (size > room()) wire_.send_now();
     if (!this->state().can_transmit()) return attempt::verdict;
-    if (held_ || size > room()) return attempt::wait;
+    if (wire_.held() || size > room()) return attempt::wait;
     try {
       while (!op.rest().empty()) {
-        const std::size_t part = op.rest().front().size();
-        out_.put(op.rest().front());
-        accepted_ += part;
-        op.advance(part);
+        wire_.put(op.rest().front());
+        op.advance(op.rest().front().size());
       }
     } catch (const std::bad_alloc&) {
       this->state().fail_write(std::make_error_code(std::errc::not_enough_memory));
@@ -246,129 +216,78 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
   }
   // Everything before it must be out.
   [[nodiscard]] attempt let_through() noexcept {
-    if (sent_ != accepted_) send_now();
+    if (wire_.buffered() != 0) wire_.send_now();
     if (!this->state().can_transmit()) return attempt::verdict;
-    if (held_ || sent_ != accepted_) return attempt::wait;
-    held_ = true;
+    if (wire_.held() || wire_.buffered() != 0) return attempt::wait;
+    wire_.hold();
     return attempt::done;
   }
-
   // True unless the write half has failed by now.
   [[nodiscard]] bool has_accepted() noexcept {
-    if (buffered() == mark_) [[unlikely]] {
-      send_now();
-      return this->state().can_transmit();
-    }
-    if (every_turn_ && !turn_end_.linked()) home_->post(turn_end_);
+    if (wire_.buffered() == mark_) [[unlikely]]
+      return send_all();
+    if (every_turn_) put_off();
     return true;
   }
-  void send_now() noexcept {
-    due_ = accepted_;
-    poke(writer_);
-  }
-  void poke(pump& one) noexcept {
-    if (home_ == nullptr || executor::current() == home_)
-      one.poke();
-    else if (!turn_end_.linked())
-      home_->post(turn_end_);
+  [[nodiscard, gnu::noinline]] bool send_all() noexcept {
+    wire_.send_now();
+    return this->state().can_transmit();
   }
 
-  [[nodiscard]] bool has_work() const noexcept {
-    if (held_ || close_begun_ || !(this->state().can_transmit() || closing_)) return false;
-    return in_doubt_ || sent_ < due_ || (end_due_ && !end_begun_);
+  // ---- what the wire asks and tells
+
+  friend wire;
+
+  [[nodiscard]] bool may_send() const noexcept { return this->state().can_transmit() || closing_; }
+  [[nodiscard]] executor* executor_of_wire() const noexcept { return home_; }
+  void put_off() noexcept {
+    if (!turn_end_.linked()) home_->post(turn_end_);
   }
-  static pump write_on(writer_block* self) {
-    for (;;) {
-      while (!self->has_work()) co_await self->writer_.idle();
-      if (self->sent_ == self->accepted_ && !self->in_doubt_) {
-        self->end_begun_ = true;
-        co_await self->inner_.shutdown(shutdown_mode::write);
-        if (!self->closing_) self->end_is_out();
-        continue;
-      }
-      self->begin_batch();
-      std::error_code failure;
-      self->sending_now_ = true;
-      try {
-        auto sent = co_await self->inner_.writev(self->sending_);
-        if (!sent) failure = sent.error();
-      } catch (const std::bad_alloc&) {
-        failure = std::make_error_code(std::errc::not_enough_memory);
-      }
-      self->sending_now_ = false;
-      self->end_batch(failure);
-    }
-  }
-  // To write nothing is to ask whether the half is open (law W9).
-  void begin_batch() noexcept {
-    batch_ = std::exchange(in_doubt_, false) ? 0 : out_.bytes();
-    if (batch_ != 0) out_.take(sending_);
-  }
-  void end_batch(std::error_code failure) noexcept {
-    if (failure) return fail(failure);
-    sent_ += batch_;
-    sending_.clear();
-    if (out_.empty()) out_.rest();
+  void output_went() noexcept {
     if (closing_) {
-      if (sent_ == accepted_) close_inner();
+      if (wire_.buffered() == 0) close_inner();
       return;
     }
     while (queued_operation* first = flushers_.waiting()) {
       auto& op = static_cast<flushing&>(*first);
-      if (op.target_ > sent_) break;
+      if (op.target_ > wire_.sent()) break;
       flushers_.remove(op);
       this->settle(op);
     }
     if (!in_attempt_) this->call_writer();
   }
-  void fail(std::error_code failure) noexcept {
-    std::uint64_t left = 0;
-    for (const buffer& one : sending_) left += one.size();
-    sent_ += batch_ - left;
+  // What is buffered stays, for `take_unsent`.
+  void output_failed(std::error_code failure) noexcept {
     if (closing_) return close_inner();
     this->state().fail_write(failure);
     if (!in_attempt_) this->settle_writers();
     settle_flushers(failure);
   }
+  void end_went_out() noexcept {
+    if (!closing_) this->end_is_out();
+  }
+  void inner_is_closed() noexcept { settle_closers(); }
+
+  // ---- the end
+
   void settle_flushers(std::error_code failure) noexcept {
     flushers_.take_all([this, failure](queued_operation& one) {
       static_cast<flushing&>(one).failure_ = failure;
       this->settle(one);
     });
   }
-
-  // ---- the end
-
+  void settle_closers() noexcept {
+    closers_.take_all([this](queued_operation& one) { this->settle(one); });
+  }
   // The close below is put off: reads that wait there end now, and are told why.
   void end_reads() noexcept {
-    while (!reads_.empty()) {
-      known_read& one = reads_.front();
-      one.flow_was_closed();
-      one.unlink();
-    }
-    input_unwanted();
+    while (!reads_.empty()) reads_.pop_front().flow_was_closed();
+    wire_.shut_input();
   }
   void close_inner() noexcept {
-    if (std::exchange(close_begun_, true)) return;
     limit_.disarm();
-    controller_.poke();
+    wire_.close_inner();
   }
-  static pump shut_on(writer_block* self) {
-    for (;;) {
-      while (!self->shut_due_ || self->close_begun_) co_await self->shutter_.idle();
-      self->shut_due_ = false;
-      co_await self->inner_.shutdown(shutdown_mode::read);
-    }
-  }
-  static pump close_on(writer_block* self) {
-    for (;;) {
-      while (!self->close_begun_ || self->closed_) co_await self->controller_.idle();
-      co_await self->inner_.close();
-      self->closed_ = true;
-      self->closers_.take_all([self](queued_operation& one) { self->settle(one); });
-    }
-  }
-
   void on_executor_gone() noexcept override {
     limit_.disarm();
     close();
@@ -376,36 +295,18 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
   }
 
   executor* home_ = nullptr;
-  std::uint64_t accepted_ = 0;  // bytes, since the beginning
-  std::uint64_t due_ = 0;       // so many of them are to go out
-  std::uint64_t sent_ = 0;
-  std::size_t batch_ = 0;  // what the write below is about
-  std::size_t mark_;
-  outbox out_;
-  std::vector<buffer> sending_;
   operation_queue flushers_;
   operation_queue closers_;
-  line_hold<writer_block>* line_ = nullptr;
   intrusive_list<known_read> reads_;
+  line_hold<writer_block>* line_ = nullptr;
   limit limit_{*this};
   turn_end turn_end_{*this};
-  bool every_turn_;
-  bool held_ = false;         // the line, by a write that goes through
-  bool in_doubt_ = false;     // whether the write half below is still good
-  bool in_attempt_ = false;   // of a write, which must not be called or settled
-  bool sending_now_ = false;  // below
-  bool end_due_ = false;
-  bool end_begun_ = false;
-  bool shut_due_ = false;
-  bool closing_ = false;
-  bool close_begun_ = false;
-  bool closed_ = false;
+  std::size_t mark_;
   executor::duration close_limit_;
-  Inner inner_;
-  // Last, so that the inner operations die before the flow below.
-  pump writer_ = write_on(this);
-  pump shutter_ = shut_on(this);
-  pump controller_ = close_on(this);
+  bool every_turn_;
+  bool in_attempt_ = false;  // of a write, which must not be called or settled
+  bool closing_ = false;
+  wire wire_;  // last: its inner operations die first
 };
 
 }  // namespace detail
