@@ -10,12 +10,9 @@
 #include "coflow/layer/codec_flow.hpp"
 #include "coflow/layer/codec_options.hpp"
 #include "coflow/layer/codec_wire.hpp"
-<<<<<<< HEAD
 #include "coflow/layer/copy.hpp"
 #include "coflow/layer/counted.hpp"
-=======
 #include "coflow/layer/flow_ref.hpp"
->>>>>>> buffered
 #include "coflow/layer/graceful_close.hpp"
 #include "coflow/layer/idle_timeout.hpp"
 #include "coflow/layer/layered_flow.hpp"
