@@ -216,7 +216,7 @@ class [[nodiscard]] integer_operation final : public record_operation<Block> {
     const attempt came_to = block.collect([&chunks] { return chunks.bytes() >= sizeof(Integer); });
     if (came_to == attempt::verdict) return this->end(block, !chunks.empty());
     if (came_to == attempt::done) {
-      std::array<std::byte, sizeof(Integer)> bytes{};
+      std::array<std::byte, sizeof(Integer)> bytes{};  // g++ cannot see that all of it is written
       static_cast<void>(chunks.take_into(bytes));
       value_ = assemble(bytes);
     }
