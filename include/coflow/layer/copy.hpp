@@ -110,7 +110,7 @@ class bounded_room {
 template <class From, class To>
 task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into) {
   bounded_room room;
-  [[maybe_unused]] bool direct = true;  // as far as is known
+  [[maybe_unused]] bulk_watch watch;
   for (unsigned round = 1; into->bytes != how->limit(); ++round) {
     const std::uint64_t left = how->limit() - into->bytes;
     buffer chunk;
@@ -165,9 +165,11 @@ task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into
     if (into->write_error) co_return;
 
     if constexpr (moves_directly<From, To, copy_result>) {
-      if (size >= full_chunk && direct && into->bytes != how->limit()) {
-        direct = co_await from->move_directly(*to, how->limit() - into->bytes, into);
+      if (watch.sees_bulk(size) && into->bytes != how->limit()) {
+        const std::uint64_t before = into->bytes;
+        const bool possible = co_await from->move_directly(*to, how->limit() - before, into);
         if (into->write_error) co_return;
+        watch.note_attempt(into->bytes - before, possible);
       }
     }
     if (round % 64 == 0) {  // flows of somebody else's may never wait

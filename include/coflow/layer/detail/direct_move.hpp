@@ -35,8 +35,37 @@ concept moves_directly =
       { from.move_directly(to, limit, into) } -> awaitable_of<bool>;
     };
 
-/// A chunk that tells of more to come: as large as reads of descriptors are.
-inline constexpr std::size_t full_chunk = 64 * 1024 - 64;
+/// When moving bytes directly is worth an attempt: when they come faster than they are moved, so that reads come full.
+/// Each attempt that was in vain makes it wait longer for the next.
+class bulk_watch {
+ public:
+  bulk_watch() noexcept {}
+
+  /// A chunk of so many bytes was moved by a read and a write. True if the next are to be moved directly.
+  [[nodiscard]] bool sees_bulk(std::size_t chunk) noexcept {
+    full_ = chunk >= full_chunk ? full_ + 1 : 0;
+    return full_ >= wanted_;
+  }
+  /// An attempt has moved so many.
+  void note_attempt(std::uint64_t moved, bool possible) noexcept {
+    full_ = 0;
+    if (!possible)
+      wanted_ = never;
+    else if (moved >= 4 * full_chunk)
+      wanted_ = least;
+    else if (wanted_ < most)
+      wanted_ *= 2;
+  }
+
+ private:
+  static constexpr std::size_t full_chunk = 64 * 1024 - 64;  // as large as reads of descriptors are
+  static constexpr std::uint32_t least = 2;
+  static constexpr std::uint32_t most = 32;
+  static constexpr std::uint32_t never = UINT32_MAX;
+
+  std::uint32_t full_ = 0;  // so many in a row
+  std::uint32_t wanted_ = least;
+};
 
 }  // namespace detail
 }  // namespace coflow::inline v0
