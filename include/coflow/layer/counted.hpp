@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "coflow/core/executor.hpp"
-#include "coflow/core/fallible.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/layer/detail/hooked.hpp"
 #include "coflow/layer/detail/share.hpp"
