@@ -32,7 +32,7 @@ enum class tls_condition {
 
 namespace detail {
 
-class tls_condition_category final : public std::error_category {
+class tls_condition_names final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "coflow.tls"; }
   [[nodiscard]] std::string message(int value) const override {
@@ -76,7 +76,7 @@ class tls_condition_category final : public std::error_category {
 
 /// The category of `coflow::tls_condition`. It has default visibility, so that several shared libraries agree on it.
 [[nodiscard, gnu::visibility("default")]] inline const std::error_category& tls_condition_category() noexcept {
-  static const detail::tls_condition_category category;
+  static const detail::tls_condition_names category;
   return category;
 }
 [[nodiscard]] inline std::error_condition make_error_condition(tls_condition value) noexcept {
