@@ -38,6 +38,11 @@ class request {
     until_ = until;
     return *this;
   }
+  /// With a key whose signatures are all of one size, so that handshakes are.
+  request& even() {
+    even_ = true;
+    return *this;
+  }
   request& for_clients() {
     usage_ = "clientAuth";
     return *this;
@@ -48,13 +53,15 @@ class request {
   std::string name_;
   std::string hosts_;
   std::string usage_ = "serverAuth";
+  bool even_ = false;
   long from_ = -3600;
   long until_ = 24 * 3600;
 };
 
 class authority {
  public:
-  explicit authority(const std::string& name = "a test authority") : key_(new_key()), certificate_(X509_new(), X509_free) {
+  explicit authority(const std::string& name = "a test authority")
+      : key_(new_key()), certificate_(X509_new(), X509_free) {
     fill(certificate_.get(), key_.get(), request(name));
     extend(NID_basic_constraints, "critical,CA:TRUE", certificate_.get());
     extend(NID_key_usage, "critical,keyCertSign,cRLSign", certificate_.get());
@@ -65,7 +72,7 @@ class authority {
   [[nodiscard]] std::string pem() const { return text_of(certificate_.get()); }
 
   [[nodiscard]] identity issue(const request& wanted) const {
-    const auto key = new_key();
+    const auto key = new_key(wanted.even_);
     const std::unique_ptr<X509, void (*)(X509*)> made(X509_new(), X509_free);
     fill(made.get(), key.get(), wanted);
     if (!wanted.hosts_.empty()) extend(NID_subject_alt_name, wanted.hosts_, made.get());
@@ -84,7 +91,9 @@ class authority {
  private:
   using key_ptr = std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)>;
 
-  static key_ptr new_key() { return key_ptr(EVP_EC_gen("P-256"), EVP_PKEY_free); }
+  static key_ptr new_key(bool even = false) {
+    return key_ptr(even ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519") : EVP_EC_gen("P-256"), EVP_PKEY_free);
+  }
 
   void fill(X509* made, EVP_PKEY* key, const request& wanted) const {
     static long serial = 0;
@@ -124,5 +133,19 @@ class authority {
   key_ptr key_;
   std::unique_ptr<X509, void (*)(X509*)> certificate_;
 };
+
+/// A private key as a file holds it that wants a password.
+inline std::string encrypted(const std::string& key, std::string password) {
+  const std::unique_ptr<BIO, int (*)(BIO*)> from(BIO_new_mem_buf(key.data(), static_cast<int>(key.size())), BIO_free);
+  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> read(
+      PEM_read_bio_PrivateKey(from.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  const std::unique_ptr<BIO, int (*)(BIO*)> into(BIO_new(BIO_s_mem()), BIO_free);
+  PEM_write_bio_PrivateKey(into.get(), read.get(), EVP_aes_128_cbc(),
+                           reinterpret_cast<const unsigned char*>(password.data()), static_cast<int>(password.size()),
+                           nullptr, nullptr);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(into.get(), &bytes);
+  return std::string(bytes, static_cast<std::size_t>(size));
+}
 
 }  // namespace support

@@ -1,6 +1,7 @@
 #pragma once
 
-// Contexts for tests of TLS with OpenSSL: a server for "localhost" and 127.0.0.1, and a client that trusts its authority.
+// Contexts for tests of TLS with OpenSSL: a server for "localhost" and 127.0.0.1, and a client that trusts its
+// authority.
 
 #include <coflow/tls/openssl.hpp>
 #include <utility>

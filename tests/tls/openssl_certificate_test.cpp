@@ -24,8 +24,8 @@ struct wrong {
 std::vector<wrong> wrong_servers() {
   const authority stranger("nobody's authority");
   std::vector<wrong> all;
-  all.push_back({"expired", cast().trusted.issue(request("old").hosts("DNS:localhost").valid(-7200, -3600)), "localhost",
-                 tls_condition::certificate_expired,
+  all.push_back({"expired", cast().trusted.issue(request("old").hosts("DNS:localhost").valid(-7200, -3600)),
+                 "localhost", tls_condition::certificate_expired,
                  "certificate verify failed: certificate has expired (host localhost)",
                  tls_condition::certificate_untrusted});
   all.push_back({"not yet valid", cast().trusted.issue(request("new").hosts("DNS:localhost").valid(3600, 7200)),
@@ -192,8 +192,8 @@ TEST_CASE("a peer's certificate can be looked at", "[openssl_certificate]") {
   CHECK(shown.subject() == "CN = server");
   CHECK(shown.issuer() == "CN = a test authority");
   CHECK(shown.pem() == cast().server.chain);
-  CHECK(shown.hosts() == std::vector<std::string>{"localhost", "*.example.org", "127.0.0.1",
-                                                  "0000:0000:0000:0000:0000:0000:0000:0001"});
+  CHECK(shown.hosts() ==
+        std::vector<std::string>{"localhost", "*.example.org", "127.0.0.1", "0000:0000:0000:0000:0000:0000:0000:0001"});
   CHECK(shown.fingerprint().size() == 64);
   CHECK(shown.fingerprint().find_first_not_of("0123456789abcdef") == std::string::npos);
   CHECK(!shown.der().empty());

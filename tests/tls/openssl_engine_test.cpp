@@ -162,8 +162,7 @@ TEST_CASE("what is sealed in the middle of the peer's message goes out behind it
   const identity long_one =
       cast().trusted.issue(request("with many names").hosts(padding + "DNS:x.example.org").for_clients());
   // Its ticket holds the client's certificate, and takes several records.
-  const openssl_context strict =
-      server(openssl_options().trust(cast().trusted.pem()).require_client_certificate());
+  const openssl_context strict = server(openssl_options().trust(cast().trusted.pem()).require_client_certificate());
   SSL_CTX_set_max_send_fragment(strict.native_handle(), 512);
   two ends(client(openssl_options().certificate(long_one.chain, long_one.key)), strict);
   while (!ends.server.established()) {

@@ -232,10 +232,7 @@ class openssl_context {
     } else if (!wire.empty()) {
       SSL_CTX_set_alpn_select_cb(ctx, select_protocol, &details());
     }
-    if (!client && details().choose) {
-      SSL_CTX_set_tlsext_servername_callback(ctx, choose_context);
-      SSL_CTX_set_tlsext_servername_arg(ctx, &details());
-    }
+    if (!client && details().choose) SSL_CTX_set_client_hello_cb(ctx, choose_context, &details());
     return {};
   }
 
@@ -308,20 +305,30 @@ class openssl_context {
     *chosen = picked;
     return came_to == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
   }
+  // The host that the client names (RFC 6066, 3): a list of one entry, of the type "host name".
+  static std::string_view name_in_hello(SSL* ssl) noexcept {
+    const unsigned char* bytes = nullptr;
+    std::size_t size = 0;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) != 1 || size < 5) return {};
+    const auto number = [bytes](std::size_t at) { return std::size_t{bytes[at]} << 8 | bytes[at + 1]; };
+    if (number(0) != size - 2 || bytes[2] != TLSEXT_NAMETYPE_host_name || number(3) != size - 5) return {};
+    return {reinterpret_cast<const char*>(bytes) + 5, size - 5};
+  }
+  // Before sessions are looked at, so that a ticket of one name opens no connection to another, which may trust others.
   static int choose_context(SSL* ssl, int* alert, void* of) noexcept {
-    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
+    const std::string_view name = name_in_hello(ssl);
+    if (name.empty()) return SSL_CLIENT_HELLO_SUCCESS;
     try {
       const std::optional<openssl_context> chosen = static_cast<shared*>(of)->choose(name);
-      if (!chosen) return SSL_TLSEXT_ERR_OK;
+      if (!chosen) return SSL_CLIENT_HELLO_SUCCESS;
       SSL_CTX* const with = chosen->native_handle();
       if (SSL_set_SSL_CTX(ssl, with) == nullptr) throw std::bad_alloc();
       // The context is not all that a connection has taken from the first one.
       SSL_set_verify(ssl, SSL_CTX_get_verify_mode(with), SSL_CTX_get_verify_callback(with));
-      return SSL_TLSEXT_ERR_OK;
+      return SSL_CLIENT_HELLO_SUCCESS;
     } catch (...) {
       *alert = SSL_AD_INTERNAL_ERROR;
-      return SSL_TLSEXT_ERR_ALERT_FATAL;
+      return SSL_CLIENT_HELLO_ERROR;
     }
   }
 

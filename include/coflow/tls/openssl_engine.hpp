@@ -122,7 +122,11 @@ class openssl_engine {
   /// A client's latest session; none before the server has given a ticket, which in TLS 1.3 it does after the
   /// handshake: read first. Each is best used once.
   [[nodiscard]] openssl_session session() const {
-    return openssl_session(state_->host, detail::another(state_->wire.session.get()).release());
+    detail::openssl_ptr<SSL_SESSION> latest = detail::another(state_->wire.session.get());
+    // Of a session that was taken up again TLS 1.2 gives no new one.
+    if (latest == nullptr && resumed() && SSL_is_server(native_handle()) == 0)
+      latest.reset(SSL_get1_session(native_handle()));
+    return openssl_session(state_->host, latest.release());
   }
   /// OpenSSL's own object, for what this class does not offer.
   [[nodiscard]] SSL* native_handle() const noexcept { return state_->ssl.get(); }
