@@ -1,0 +1,30 @@
+# The package of coflow. Components: openssl, for the target coflow::openssl, which needs OpenSSL 3 on the machine where it
+# is asked for. Without it there is coflow::openssl all the same where OpenSSL is found.
+include("${CMAKE_CURRENT_LIST_DIR}/coflowTargets.cmake")
+
+if(NOT TARGET coflow::openssl)
+  if(coflow_FIND_REQUIRED_openssl AND NOT coflow_FIND_QUIETLY)
+    find_package(OpenSSL 3)
+  else()
+    find_package(OpenSSL 3 QUIET)
+  endif()
+  if(OpenSSL_FOUND)
+    add_library(coflow::openssl INTERFACE IMPORTED)
+    set_target_properties(coflow::openssl PROPERTIES
+      INTERFACE_LINK_LIBRARIES "coflow::coflow;OpenSSL::SSL;OpenSSL::Crypto")
+  endif()
+endif()
+
+foreach(component IN LISTS coflow_FIND_COMPONENTS)
+  if(component STREQUAL "openssl")
+    if(TARGET coflow::openssl)
+      set(coflow_openssl_FOUND TRUE)
+    elseif(coflow_FIND_REQUIRED_openssl)
+      set(coflow_FOUND FALSE)
+      set(coflow_NOT_FOUND_MESSAGE "coflow's component openssl needs OpenSSL 3, which was not found")
+    endif()
+  elseif(coflow_FIND_REQUIRED_${component})
+    set(coflow_FOUND FALSE)
+    set(coflow_NOT_FOUND_MESSAGE "coflow has no component ${component}")
+  endif()
+endforeach()
