@@ -98,6 +98,7 @@ TEST_CASE("a client's certificate is known when its session is taken up again", 
     const ends again = meet(asking.resuming(one.session), strict);
     REQUIRE(again.server.flow);
     CHECK(again.server.flow->engine().resumed());
+    CHECK(again.server.flow->engine().server_name() == "localhost");
     CHECK(again.server.flow->engine().peer_certificate().subject() == "CN = a client");
   }
 }

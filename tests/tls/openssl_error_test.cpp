@@ -52,6 +52,8 @@ TEST_CASE("each reason has its condition, and says what a person can act on", "[
       {SSL_R_TLSV1_ALERT_UNKNOWN_CA, tls_condition::own_certificate_refused,
        "the peer ended the connection with the TLS alert: unknown CA"},
       {SSL_R_TLSV1_ALERT_UNKNOWN_CA, tls_condition::refused_by_peer, nullptr},
+      {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, tls_condition::own_certificate_refused,
+       "the peer ended the connection with the TLS alert: certificate required"},
       {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, tls_condition::no_common_cipher, nullptr},
       {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, tls_condition::no_common_version, nullptr},
       {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, tls_condition::no_common_application, nullptr},

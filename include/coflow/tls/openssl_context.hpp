@@ -233,6 +233,7 @@ class openssl_context {
       SSL_CTX_set_alpn_select_cb(ctx, select_protocol, &details());
     }
     if (!client && details().choose) SSL_CTX_set_client_hello_cb(ctx, choose_context, &details());
+    if (!client) SSL_CTX_set_tlsext_servername_callback(ctx, take_name);
     return {};
   }
 
@@ -313,6 +314,11 @@ class openssl_context {
     const auto number = [bytes](std::size_t at) { return std::size_t{bytes[at]} << 8 | bytes[at + 1]; };
     if (number(0) != size - 2 || bytes[2] != TLSEXT_NAMETYPE_host_name || number(3) != size - 5) return {};
     return {reinterpret_cast<const char*>(bytes) + 5, size - 5};
+  }
+  // Any name will do: that it was taken is remembered with the session.
+  static int take_name(SSL* ssl, int*, void*) noexcept {
+    const bool named = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != nullptr;
+    return named ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
   }
   // Before sessions are looked at, so that a ticket of one name opens no connection to another, which may trust others.
   static int choose_context(SSL* ssl, int* alert, void* of) noexcept {

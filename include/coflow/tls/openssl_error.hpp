@@ -7,7 +7,9 @@
 #include <openssl/sslerr.h>
 #include <openssl/x509_vfy.h>
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "coflow/tls/detail/openssl_handles.hpp"
@@ -147,9 +149,7 @@ class openssl_error_category final : public std::error_category {
     const openssl_number number(value);
     if (number.is_verification())
       return std::string("certificate verify failed: ") + X509_verify_cert_error_string(number.reason);
-    if (number.is_alert())
-      return std::string("the peer ended the connection with the TLS alert: ") +
-             SSL_alert_desc_string_long(number.alert());
+    if (number.is_alert()) return "the peer ended the connection with the TLS alert: " + name_of_alert(value);
     const char* reason = ERR_reason_error_string(static_cast<unsigned long>(value));
     const char* library = ERR_lib_error_string(static_cast<unsigned long>(value));
     const std::string words = reason != nullptr ? reason : "OpenSSL error " + std::to_string(value);
@@ -171,6 +171,18 @@ class openssl_error_category final : public std::error_category {
     if (condition.category() == tls_condition_category())
       return openssl_has(openssl_number(value), static_cast<tls_condition>(condition.value()));
     return std::error_category::equivalent(value, condition);
+  }
+
+ private:
+  // OpenSSL has two lists of names, and some alerts are in one of them only.
+  static std::string name_of_alert(int value) {
+    const std::string name = SSL_alert_desc_string_long(openssl_number(value).alert());
+    const char* other = ERR_reason_error_string(static_cast<unsigned long>(value));
+    if (name != "unknown" || other == nullptr) return name;
+    constexpr std::string_view before = " alert ";
+    const std::string_view whole(other);
+    const std::size_t at = whole.find(before);
+    return std::string(at == std::string_view::npos ? whole : whole.substr(at + before.size()));
   }
 };
 
