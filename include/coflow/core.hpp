@@ -19,6 +19,7 @@
 #include "coflow/core/operation_queue.hpp"
 #include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
+#include "coflow/core/record_result.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/shutdown_mode.hpp"
 #include "coflow/core/stop.hpp"

@@ -2,6 +2,7 @@
 /// Flows of the operating system.
 #pragma once
 
+#include "coflow/net/blocking_pool.hpp"
 #include "coflow/net/connect_error.hpp"
 #include "coflow/net/endpoint.hpp"
 #include "coflow/net/event_loop.hpp"
@@ -11,6 +12,7 @@
 #include "coflow/net/name_resolver.hpp"
 #include "coflow/net/reactor.hpp"
 #include "coflow/net/resolver.hpp"
+#include "coflow/net/run_blocking.hpp"
 #include "coflow/net/run_main.hpp"
 #include "coflow/net/serve.hpp"
 #include "coflow/net/serve_on_all_cores.hpp"

@@ -256,3 +256,58 @@ TEST_CASE("a sleep allocates nothing", "[sleep]") {
   const auto after = support::allocation_count();
   CHECK(before == after);
 }
+
+// ---- until
+
+TEST_CASE("a sleep until a point on the clock ends there", "[sleep]") {
+  manual_executor on;
+  struct local {
+    static task<> note(coflow::executor::time_point until, journal* into, std::string name) {
+      const auto slept = co_await coflow::sleep_until(until);
+      into->push_back(name + ": " + in_words(slept.error()));
+    }
+  };
+  const auto start = on.now();
+  journal log;
+  std::vector<job<void>> jobs;
+  jobs.push_back(job<void>::of(local::note(start + 2ms, &log, "a")));
+  jobs.push_back(job<void>::of(local::note(start + 1ms, &log, "b")));
+  jobs.push_back(job<void>::of(local::note(coflow::executor::time_point::max(), &log, "c")));
+  for (auto& one : jobs) one.start(on);
+  on.run_once();
+  CHECK(on.next_deadline() == start + 1ms);
+  on.advance(2ms - 1ns);
+  on.run_until_idle();
+  CHECK(log == journal{"b: slept"});
+  on.advance(1ns);
+  on.run_until_idle();
+  CHECK(log == journal{"b: slept", "a: slept"});
+  jobs[2].request_stop();
+  on.run_until_idle();
+  CHECK(log.back() == "c: canceled");
+}
+
+TEST_CASE("a sleep until a time that is past lets others run once", "[sleep]") {
+  manual_executor on;
+  const auto start = on.now();
+  struct local {
+    static task<> past(coflow::executor::time_point until, journal* into) {
+      const auto slept = co_await coflow::sleep_until(until);
+      into->push_back("past: " + in_words(slept.error()));
+    }
+    static task<> other(journal* into) {
+      into->push_back("other");
+      co_return;
+    }
+  };
+  for (const auto until : {start, start - 1h, coflow::executor::time_point::min()}) {
+    journal log;
+    auto sleeps = job<void>::of(local::past(until, &log));
+    auto other = job<void>::of(local::other(&log));
+    sleeps.start(on);
+    other.start(on);
+    on.run_until_idle();
+    CHECK(log == journal{"other", "past: slept"});
+  }
+  CHECK(on.now() == start);
+}

@@ -25,6 +25,8 @@
 #include <vector>
 
 #include "laws/factories.hpp"
+#include "laws/hidden_factory.hpp"
+#include "laws/wrapper_factories.hpp"
 #include "support/manual_executor.hpp"
 #include "support/proof.hpp"
 
@@ -371,9 +373,17 @@ int main(int argc, char** argv) {
   sweep(proof, "function_flow", over_functions<>());
   sweep(proof, "codec_flow, frames", over_frames<>());
   sweep(proof, "codec_flow, secure", over_secure<>());
-  sweep(proof, "frames, frames, frames", over_frames<over_frames<over_frames<>>>());
+  sweep(proof, "frames, frames, frames", hidden_codec(over_frames<over_frames<over_frames<>>>()));
   sweep(proof, "secure, any, frames", over_secure<over_any<over_frames<>>>());
   sweep(proof, "any, functions, secure", over_any<over_functions<over_secure<>>>());
+  sweep(proof, "counted", hidden_flow(over_counted<>()));
+  sweep(proof, "traced", hidden_flow(over_traced<>()));
+  sweep(proof, "idle_timeout", hidden_flow(over_idle_timeout<>()));
+  sweep(proof, "read_deadline", hidden_flow(over_read_deadline<>()));
+  sweep(proof, "limited", hidden_flow(over_limited<>()));
+  sweep(proof, "throttled", hidden_flow(over_crawling<>()));
+  sweep(proof, "tee", hidden_flow(over_tee<>()));
+  sweep(proof, "tee, throttled, frames, counted", hidden_codec(over_tee<over_crawling<over_frames<over_counted<>>>>()));
   sweep<turned>(proof, "tcp", tcp());
   sweep<turned>(proof, "secure over tcp", over_secure<tcp>());
   if (proof.has("--long")) {

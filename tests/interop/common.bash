@@ -48,8 +48,8 @@ start() {
   until_true listens "$name" || fail "$name does not say that it listens"
   local line
   read -r line <"$work/$name.out" || fail "$name has ended: $*"
-  [[ $line =~ ^listening\ on\ (.*):([0-9]+)$ ]] || fail "$name says '$line'"
-  host=${BASH_REMATCH[1]#[} port=${BASH_REMATCH[2]}
+  [[ $line =~ ^([a-z_]+:\ )?listening\ on\ (.*):([0-9]+)$ ]] || fail "$name says '$line'"
+  host=${BASH_REMATCH[2]#[} port=${BASH_REMATCH[3]}
   host=${host%]}
 }
 start_echo_server() {

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <coflow/core.hpp>
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
@@ -194,6 +195,9 @@ struct layered {
   }
 };
 
+/// A close that waits for a busy machine: over the kernel the limit is of real time.
+inline coflow::codec_options patient() { return coflow::codec_options().close_limit(std::chrono::seconds(5)); }
+
 struct framed {
   template <class Inner>
   using flow = coflow::codec_flow<coflow::length_prefix_codec, Inner>;
@@ -201,7 +205,7 @@ struct framed {
   static constexpr bool by_awaiting = false;
   template <class Inner>
   static flow<Inner> make(Inner inner, bool) {
-    return flow<Inner>(coflow::length_prefix_codec(), std::move(inner));
+    return flow<Inner>(coflow::length_prefix_codec(), std::move(inner), patient());
   }
   template <class F>
   static auto& below(F& end) noexcept {
@@ -285,7 +289,7 @@ struct secured {
 
   template <class Inner>
   static coflow::task<> shake(Inner inner, support::toy_role role, coflow::result<flow<Inner>>* out) {
-    auto made = co_await coflow::codec_handshake(support::toy_codec(role, 1, 5), std::move(inner));
+    auto made = co_await coflow::codec_handshake(support::toy_codec(role, 1, 5), std::move(inner), patient());
     *out = std::move(made);
   }
   template <class Inner>

@@ -12,6 +12,8 @@
 
 #include "broken/honest_flow.hpp"
 #include "laws/factories.hpp"
+#include "laws/hidden_factory.hpp"
+#include "laws/wrapper_factories.hpp"
 #include "support/proof.hpp"
 
 namespace {
@@ -111,15 +113,28 @@ int main(int argc, char** argv) {
   check("function_flow", over_functions<>());
   check("codec_flow, frames", over_frames<>(), goodbye);
   check("codec_flow, secure", over_secure<>(), goodbye);
-  check("secure, any, frames", over_secure<over_any<over_frames<>>>(), goodbye);
+  check("secure, any, frames", hidden_codec(over_secure<over_any_rooms<over_frames<>>>()), goodbye);
+  check("counted", over_counted<>());
+  check("traced", hidden_flow(over_traced<>()));
+  check("idle_timeout", hidden_flow(over_idle_timeout<>()));
+  check("read_deadline", hidden_flow(over_read_deadline<>()));
+  check("limited", hidden_flow(over_limited<>()));
+  check("throttled, without a rate", hidden_flow(over_unthrottled<>()));
+  check("throttled", hidden_flow(over_throttled<>()));
+  check("throttled, with a small burst", hidden_flow(over_crawling<>()), where_time_passes());
+  check("tee", hidden_flow(over_tee<>()));
+  check("counted, throttled, frames, traced", hidden_codec(over_counted<over_throttled<over_frames<over_traced<>>>>()),
+        goodbye);
+  check("tee, limited, idle_timeout, secure, read_deadline",
+        hidden_codec(over_tee<over_limited<over_idle_timeout<over_secure<over_read_deadline<>>>>>()), goodbye);
   check<event_loop>("tcp", tcp());
   check<event_loop>("unix", local(), law_options(), no_reset);
 #ifndef COFLOW_FEWER_FLOWS  // each more costs compile time, under a sanitizer above all
   check("memory_pipe of 100 bytes", memory(100));
   check("a flow made of coroutines", honest());
-  check("layered, layered, layered", over_layer<over_layer<over_layer<>>>());
+  check("layered, layered, layered", hidden_flow(over_layer<over_layer<over_layer<>>>()));
   check("any, layered, any", over_any<over_layer<over_any<>>>());
-  check("frames, frames, frames", over_frames<over_frames<over_frames<>>>(), goodbye);
+  check("frames, frames, frames", hidden_codec(over_frames<over_frames<over_frames<>>>()), goodbye);
   check("frames, functions, secure", over_frames<over_functions<over_secure<>>>(), goodbye);
   check("any, secure, layered", over_any<over_secure<over_layer<>>>(), goodbye);
   check("functions, functions, functions", over_functions<over_functions<over_functions<>>>());
@@ -130,6 +145,8 @@ int main(int argc, char** argv) {
   check<event_loop>("secure over tcp", over_secure<tcp>(), goodbye);
   check<event_loop>("secure, any, frames over tcp", over_secure<over_any<over_frames<tcp>>>(), goodbye);
   check<event_loop>("layered over unix", over_layer<local>(), law_options(), no_reset);
+  check("traced, as it is", over_traced<>());
+  check("tee, as it is", over_tee<>());
   check<event_loop>("secure over unix", over_secure<local>(), goodbye, no_reset);
 #endif
   return proof.end();

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <system_error>
 
+#include "coflow/async/detail/moment.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/operation.hpp"
@@ -13,11 +14,12 @@
 
 namespace coflow::inline v0 {
 
-/// What `sleep_for` returns. It lives in the awaiting coroutine's frame and allocates nothing.
+/// What `sleep_for` and `sleep_until` return. It lives in the awaiting coroutine's frame and allocates nothing.
 class [[nodiscard]] sleep_operation final : public operation {
  public:
-  explicit sleep_operation(executor::duration time) noexcept : time_(time) {}
-  sleep_operation(sleep_operation&& unbegun) noexcept : time_(unbegun.time_) {}
+  explicit sleep_operation(executor::duration time) noexcept : end_(time) {}
+  explicit sleep_operation(executor::time_point end) noexcept : end_(end) {}
+  sleep_operation(sleep_operation&& unbegun) noexcept : end_(unbegun.end_) {}
   ~sleep_operation() = default;
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -30,7 +32,7 @@ class [[nodiscard]] sleep_operation final : public operation {
     else if (home_ == nullptr)
       outcome_ = error::no_executor;
     if (outcome_) return false;
-    home_->arm(timer_, home_->after(time_));
+    home_->arm(timer_, end_.on(*home_));
     this->begin_wait();
     return true;
   }
@@ -58,27 +60,13 @@ class [[nodiscard]] sleep_operation final : public operation {
     home_->post(*this);
   }
   void run() noexcept override { this->resume(); }
-  const char* waits_for() const noexcept override { return "sleep_for"; }
+  const char* waits_for() const noexcept override { return end_.is_point() ? "sleep_until" : "sleep_for"; }
 
   executor* home_ = nullptr;
-  executor::duration time_;
+  detail::moment end_;
   wake_up timer_{*this};
   std::error_code outcome_;
 };
-
-namespace detail {
-
-/// `time` as the clock counts it, rounded up. What is beyond its range (292 years) becomes the end of that; a negative
-/// time and no number become nothing.
-template <class Rep, class Period>
-[[nodiscard]] executor::duration saturated(std::chrono::duration<Rep, Period> time) noexcept {
-  const double seconds = std::chrono::duration<double>(time).count();
-  if (!(seconds > 0)) return executor::duration::zero();
-  if (seconds > 9.2e9) return executor::duration::max();
-  return std::chrono::ceil<executor::duration>(time);
-}
-
-}  // namespace detail
 
 /// Waits for `time`, at least; other coroutines run meanwhile. A time that is not positive lets them run once.
 /// Gives success, `operation_canceled` when the task is stopped, `error::closed` when the executor goes away, or
@@ -87,5 +75,9 @@ template <class Rep, class Period>
 [[nodiscard]] sleep_operation sleep_for(std::chrono::duration<Rep, Period> time) noexcept {
   return sleep_operation(detail::saturated(time));
 }
+
+/// Waits until the executor's clock (`executor::now`) shows `time`; a time that is past lets other coroutines run once.
+/// Gives what `sleep_for` gives.
+[[nodiscard]] inline sleep_operation sleep_until(executor::time_point time) noexcept { return sleep_operation(time); }
 
 }  // namespace coflow::inline v0

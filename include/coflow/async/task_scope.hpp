@@ -9,28 +9,26 @@
 #include <type_traits>
 #include <utility>
 
+#include "coflow/async/detail/child_failure.hpp"
 #include "coflow/async/detail/root.hpp"
+#include "coflow/async/on_failure.hpp"
 #include "coflow/core/config.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
+#include "coflow/core/fallible.hpp"
 #include "coflow/core/operation.hpp"
 #include "coflow/core/result.hpp"
 #include "coflow/core/task.hpp"
 
 namespace coflow::inline v0 {
 
-/// What a child's failure means to its siblings. A child fails by giving an error or by an exception.
-enum class on_failure {
-  cancel_siblings,  ///< the scope is cancelled; `join` gives the first failure
-  isolate,          ///< nobody else is touched; the failure is dropped
-};
-
 /// Runs any number of tasks side by side, on the executor that is current at the first `spawn`.
 ///
-/// `join` waits for all of them; `cancel` tells them to stop. Destroying a scope destroys the children that have not
-/// ended, and with them the waits they are in (law C6); a child may not destroy its own scope. A scope may outlive its
-/// executor; it then starts nothing more.
+/// `join` waits for all of them; `cancel` tells them to stop. A child that fails cancels the scope, and `join` gives
+/// the first failure; with `on_failure::isolate` nobody else is touched, and the failure is dropped. Destroying a scope
+/// destroys the children that have not ended, and with them the waits they are in (law C6); a child may not destroy its
+/// own scope. A scope may outlive its executor; it then starts nothing more.
 class task_scope final : private executor::dependent {
  public:
   explicit task_scope(on_failure policy = on_failure::cancel_siblings) noexcept : policy_(policy) {}
@@ -161,12 +159,9 @@ class task_scope::child final : public detail::root<T>, public child_base, publi
     std::error_code failure;
     std::exception_ptr thrown;
     try {
-      if constexpr (requires(T& outcome) {
-                      { outcome.has_value() } -> std::convertible_to<bool>;
-                      { outcome.error() } -> std::convertible_to<std::error_code>;
-                    }) {
-        T outcome = this->take();
-        if (!outcome.has_value()) failure = outcome.error();
+      if constexpr (detail::can_fail<T>) {
+        const T outcome = this->take();
+        failure = failure_of(outcome);
       } else {
         static_cast<void>(this->take());
       }

@@ -9,6 +9,7 @@
 
 #include "coflow/core/read_into_result.hpp"
 #include "coflow/core/read_result.hpp"
+#include "coflow/core/record_result.hpp"
 #include "coflow/core/result.hpp"
 
 namespace coflow::inline v0 {
@@ -22,11 +23,13 @@ template <class E>
 struct holds_error<basic_read_result<E>> : std::is_convertible<std::error_code, E> {};
 template <class E>
 struct holds_error<basic_read_into_result<E>> : std::is_convertible<std::error_code, E> {};
+template <class T, class E>
+struct holds_error<record_result<T, E>> : std::is_convertible<std::error_code, E> {};
 
 }  // namespace detail
 
-/// A result that can hold a `std::error_code`: `result`, `read_result`, `read_into_result`, of the library's error type
-/// or of one that a code converts to.
+/// A result that can hold a `std::error_code`: `result`, `read_result`, `read_into_result`, `record_result`, of the
+/// library's error type or of one that a code converts to.
 template <class T>
 concept Fallible = detail::holds_error<std::remove_cv_t<T>>::value;
 

@@ -46,8 +46,9 @@ enum class attempt {
 ///
 /// and optionally, for a handle that has `read_into` (the room is never empty, and filled from the front),
 ///
-///     attempt try_read_into(std::span<std::byte> room, std::size_t& count);   // like try_read; `count` when it is
-///     done
+///     attempt try_read_into(std::span<std::byte> room, std::size_t& count);   // like try_read
+///
+/// and, as `own_reading`, what reads of a kind of its own derive from, with `take(Derived&)` and `wants_nothing()`,
 ///
 /// and, for writes of one buffer that nobody is before,
 ///
@@ -327,6 +328,8 @@ class flow_block {
       if (op.came_to_ == reading::outcome::count) [[unlikely]]
         return attempt_read_into(static_cast<read_into_operation<Derived>&>(op));
     }
+    if constexpr (requires { typename Derived::own_reading; })
+      if (op.came_to_ == reading::outcome::own) return attempt_read(static_cast<typename Derived::own_reading&>(op));
     return attempt_read(static_cast<read_operation<Derived>&>(op));
   }
   [[gnu::noinline]] bool attempt_read_into(read_into_operation<Derived>& op) noexcept { return attempt_read(op); }

@@ -24,7 +24,8 @@ namespace coflow::inline v0 {
 template <class Derived>
 class flow_block;
 
-/// The part of a read that does not depend on where the bytes go.
+/// The part of a read that does not depend on where the bytes go. A transport may derive reads of its own from it,
+/// which say `own` from their beginning, and call `come_to` for an outcome that is no verdict of the half.
 template <class Block>
 class reading_operation : public queued_operation {
  public:
@@ -33,8 +34,8 @@ class reading_operation : public queued_operation {
  protected:
   friend flow_block<Block>;
 
-  // A read into the caller's memory says `count` from its beginning: that tells the two apart.
-  enum class outcome : unsigned char { data, eof, failure, out_of_memory, count };
+  // A read into the caller's memory says `count` from its beginning: that tells the kinds apart.
+  enum class outcome : unsigned char { data, eof, failure, out_of_memory, count, own };
 
   reading_operation(Block& block, outcome hoped_for) noexcept : came_to_(hoped_for), block_(block) {}
   reading_operation(reading_operation&& unbegun) noexcept : came_to_(unbegun.came_to_), block_(unbegun.block_) {}
@@ -49,6 +50,11 @@ class reading_operation : public queued_operation {
     if (came_to_ == outcome::out_of_memory) throw std::bad_alloc();
     if (came_to_ == outcome::eof) return end_of_stream;
     return failure_;
+  }
+
+  void come_to(const std::error_code& verdict) noexcept {
+    came_to_ = verdict ? outcome::failure : outcome::eof;
+    detail::construct(failure_, verdict);
   }
 
   outcome came_to_;
@@ -70,10 +76,6 @@ class reading_operation : public queued_operation {
       this->unlink();  // the flow may be gone already
     else
       block_.withdraw(*this);
-  }
-  void come_to(const std::error_code& verdict) noexcept {
-    came_to_ = verdict ? outcome::failure : outcome::eof;
-    detail::construct(failure_, verdict);
   }
 
   union {

@@ -10,13 +10,10 @@
 #include <exception>
 #include <type_traits>
 #include <utility>
-#ifdef COFLOW_COUNT_FRAMES
-#include <atomic>
-#endif
 
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/config.hpp"
-#include "coflow/core/detail/pool.hpp"
+#include "coflow/core/detail/frame.hpp"
 #include "coflow/core/detail/storage.hpp"
 #include "coflow/core/stop.hpp"
 
@@ -27,39 +24,21 @@ class task;
 
 namespace detail {
 
-#ifdef COFLOW_COUNT_FRAMES
-/// How many task frames exist, in programs that are built to count them.
-inline std::atomic<long> live_frames{0};
-#endif
-
-/// Told when a task that nobody awaits has ended. Must not destroy the task's frame inline.
+/// Told when a task that nobody awaits has ended. Must not destroy the task's frame inline; gives the coroutine that
+/// goes on, which may, or `std::noop_coroutine()`.
 class task_end {
  public:
-  virtual void on_task_end() noexcept = 0;
+  [[nodiscard]] virtual std::coroutine_handle<> on_task_end() noexcept = 0;
 
  protected:
   ~task_end() = default;
 };
 
-class task_promise_base {
+class task_promise_base : public pooled_frame {
  public:
   task_promise_base() noexcept {}
   task_promise_base(const task_promise_base&) = delete;
   task_promise_base& operator=(const task_promise_base&) = delete;
-
-  [[nodiscard]] static void* operator new(std::size_t size) {
-    void* frame = pool_allocate(size);
-#ifdef COFLOW_COUNT_FRAMES
-    live_frames.fetch_add(1, std::memory_order_relaxed);
-#endif
-    return frame;
-  }
-  static void operator delete(void* frame, std::size_t size) noexcept {
-#ifdef COFLOW_COUNT_FRAMES
-    live_frames.fetch_sub(1, std::memory_order_relaxed);
-#endif
-    pool_free(frame, size);
-  }
 
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
@@ -94,7 +73,7 @@ class task_promise_base {
   std::coroutine_handle<> end() noexcept {
     ended_ = true;
     if (parent_waits_) return parent_;
-    if (end_ != nullptr) end_->on_task_end();
+    if (end_ != nullptr) return end_->on_task_end();
     return std::noop_coroutine();
   }
 
@@ -132,6 +111,9 @@ class task_promise : public task_promise_base {
     if (state_ == state::exception) std::rethrow_exception(exception_);
     return std::move(value_);
   }
+  // For a look at what an ended task came to, before it is taken.
+  [[nodiscard]] bool threw() const noexcept { return state_ == state::exception; }
+  [[nodiscard]] const T& value() const noexcept { return value_; }
 
  private:
   enum class state : unsigned char { empty, value, exception };
@@ -153,6 +135,7 @@ class task_promise<T&> : public task_promise_base {
     if (exception_) std::rethrow_exception(exception_);
     return *value_;
   }
+  [[nodiscard]] bool threw() const noexcept { return exception_ != nullptr; }
 
  private:
   T* value_ = nullptr;
@@ -169,6 +152,7 @@ class task_promise<void> : public task_promise_base {
   void take() {
     if (exception_) std::rethrow_exception(exception_);
   }
+  [[nodiscard]] bool threw() const noexcept { return exception_ != nullptr; }
 
  private:
   std::exception_ptr exception_;

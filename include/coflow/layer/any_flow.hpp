@@ -19,6 +19,7 @@
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/task.hpp"
 #include "coflow/layer/detail/erased_wait.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 
@@ -42,6 +43,7 @@ struct any_functions {
   begin<result<void>, std::span<buffer>> writev;
   begin<void, shutdown_mode> shutdown;
   begin<void, no_argument> close;
+  void (*reset)(any_block&) noexcept;
   void (*destroy_flow)(void*) noexcept;
   void (*free_block)(any_block*) noexcept;
 };
@@ -183,14 +185,17 @@ struct any_functions_of {
     block.drop_flow();
     return true;
   }
+  static void reset(any_block& block) noexcept {
+    if (block.flow() != nullptr && !coflow::reset(flow_in(block))) block.drop_flow();
+  }
   static void destroy(void* flow) noexcept { static_cast<F*>(flow)->~F(); }
 
   [[nodiscard]] static constexpr auto all() noexcept {
-    constexpr any_functions five{&read, &write, &writev, &shutdown, &close, &destroy, &any_block_of<F>::free};
+    constexpr any_functions basic{&read, &write, &writev, &shutdown, &close, &reset, &destroy, &any_block_of<F>::free};
     if constexpr (has_read_into<F>)
-      return any_read_into_functions{five, &read_into};
+      return any_read_into_functions{basic, &read_into};
     else
-      return five;
+      return basic;
   }
   static constexpr auto table = all();
 };
@@ -274,6 +279,10 @@ class any_flow {
     return detail::any_operation<void, detail::no_argument>(*block_, functions().close, {});
   }
 
+  /// Ends both halves now, so that the peer does not take that for a clean end; see `coflow::reset`. A flow that has
+  /// nothing for it is destroyed (law C6).
+  void reset() noexcept { functions().reset(*block_); }
+
   /// The name that was given to it, or nothing. Valid as long as the flow, wherever that is moved.
   [[nodiscard]] std::string_view name() const noexcept { return block_->name(); }
 
@@ -313,6 +322,7 @@ class any_read_into_flow : any_flow {
   using any_flow::close;
   using any_flow::name;
   using any_flow::read;
+  using any_flow::reset;
   using any_flow::shutdown;
   using any_flow::target;
   using any_flow::write;

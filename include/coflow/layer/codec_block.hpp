@@ -109,6 +109,13 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     this->settle(op);
   }
 
+  /// Ends everything now, without a goodbye, and the inner flow not cleanly if that can be.
+  void break_off() noexcept {
+    close();
+    wire_.decoded().clear();
+    wire_.break_inner();
+  }
+
   /// For the handle: no goodbye (law C6). `destroy` follows.
   void close() noexcept {
     this->close_halves();

@@ -14,7 +14,7 @@
 #include "coflow/layer/codec.hpp"
 #include "coflow/layer/codec_block.hpp"
 #include "coflow/layer/codec_options.hpp"
-#include "coflow/layer/layered_flow.hpp"
+#include "coflow/layer/detail/next_layer.hpp"
 
 namespace coflow::inline v0 {
 
@@ -69,6 +69,9 @@ class codec_flow {
   [[nodiscard]] auto shutdown(shutdown_mode mode) noexcept { return shutdown_operation<block>(*block_, mode); }
   /// Ends both halves, says goodbye within the limit of the options, and closes the inner flow (law L2).
   [[nodiscard]] auto close() noexcept { return detail::codec_close_operation<block>(*block_); }
+  /// Ends both halves now, without a goodbye, and resets the inner flow if that can be reset; otherwise that is closed,
+  /// and the peer sees truncation. Also cuts short what a close or a shutdown still waits for.
+  void reset() noexcept { block_->break_off(); }
 
   /// The flow below. Reading or writing it past the codec breaks the stream.
   [[nodiscard]] Inner& next_layer() noexcept { return block_->inner(); }

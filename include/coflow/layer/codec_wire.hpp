@@ -18,6 +18,7 @@
 #include "coflow/layer/codec.hpp"
 #include "coflow/layer/detail/buffer_queue.hpp"
 #include "coflow/layer/detail/pump.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 
@@ -164,6 +165,17 @@ class codec_wire {
     if (std::exchange(close_begun_, true)) return;
     close_due_ = true;
     controller_.poke();
+  }
+  /// Resets the inner flow, also one whose close is under way; closes it where that cannot be done.
+  void break_inner() noexcept {
+    if constexpr (ResettableFlow<Inner>) {
+      close_begun_ = true;
+      closed_ = true;
+      static_cast<void>(coflow::reset(inner_));
+      host_.inner_is_closed();
+    } else {
+      close_inner();
+    }
   }
   [[nodiscard]] bool close_begun() const noexcept { return close_begun_; }
   [[nodiscard]] bool closed() const noexcept { return closed_; }

@@ -9,22 +9,10 @@
 #include <utility>
 
 #include "coflow/core/flow.hpp"
+#include "coflow/layer/detail/next_layer.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
-namespace detail {
-
-template <class F>
-concept has_next_layer = requires(F& flow) { flow.next_layer(); };
-
-template <class F>
-[[nodiscard]] auto& lowest_layer_of(F& flow) noexcept {
-  if constexpr (has_next_layer<F>)
-    return lowest_layer_of(flow.next_layer());
-  else
-    return flow;
-}
-
-}  // namespace detail
 
 /// An adapter that holds the flow below and forwards all operations to it, by returning the inner operation
 /// itself: a layer costs nothing where it changes nothing. Shutdown and close therefore reach the inner flow (laws L2,
@@ -60,6 +48,12 @@ class layered_flow {
   [[nodiscard]] auto shutdown(shutdown_mode mode) { return inner_.shutdown(mode); }
   /// Closes the flow below.
   [[nodiscard]] auto close() { return inner_.close(); }
+  /// Closes the flow below now, so that its peer does not take that for a clean end; see `coflow::reset`.
+  void reset() noexcept
+    requires ResettableFlow<Inner>
+  {
+    static_cast<void>(coflow::reset(inner_));
+  }
 
   /// The flow directly below. Reading or writing it past the layer is the caller's affair.
   [[nodiscard]] Inner& next_layer() noexcept { return inner_; }

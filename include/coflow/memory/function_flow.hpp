@@ -77,6 +77,13 @@ class function_flow {
   /// Ends both halves (laws C1 to C4); waits for what `close` gives. A stop ends that wait, not the closing.
   [[nodiscard]] auto close() noexcept { return detail::function_close_operation<block>(*block_); }
 
+  /// Ends both halves now: `close` is called, with `stream_end::torn` if it takes that, and what it gives is not waited
+  /// for.
+  void reset() noexcept {
+    block_->state().mark_torn();
+    block_->close();
+  }
+
  private:
   flow_handle<block> block_;
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +20,18 @@ namespace coflow::inline v0 {
 
 /// One event loop per thread; flows belong to a loop, and nothing in it takes a lock. Work comes in from other threads
 /// through `post`. Destroying a loop completes everything that waits on it with `error::closed` (law O4).
+///
+/// It runs by itself (`run`, `turn`), or as a guest in another event loop of the same thread, without a thread of its
+/// own and without a look too many: the host waits until `native_handle()` is readable or `next_deadline()` has come,
+/// calls `poll()`, and asks for the deadline anew.
+///
+///     on readable handle, on timer:  loop.poll();
+///                                    if (loop.take_stop_request()) ... end, as `run` would ...
+///                                    set the timer to loop.next_deadline(), or to none;  wait for the handle again
+///
+/// Nothing gets lost between turns: what other threads and the host's own callbacks post (`spawn` is the way to start a
+/// task from one), and `stop`, make the handle readable. Only what the host does under an `executor::entry` of its own,
+/// and timers that it arms by itself, show in `next_deadline()` alone.
 ///
 /// No timer runs early. Deadlines less than 10 ms ahead are waited for to the microsecond where the system can do that
 /// (epoll: Linux 5.11; poll: any Linux), others to the millisecond.
@@ -50,14 +63,27 @@ class event_loop final : public detail::io_executor {
 
   /// One turn: what the system reports (waiting for it only if nothing is ready), then expired timers, then what is
   /// ready. For loops that end on a condition of their own.
-  void turn() noexcept {
-    const entry current(*this);
-    if (poll_descriptors(patience()) < 0) {
-      COFLOW_ASSERT(false, "the system refuses to wait for descriptors");
-    }
-    if (next_deadline()) expire_timers(now());
-    run_ready();
+  void turn() noexcept { turn_within(patience()); }
+
+  /// One turn that never waits, for a host; on this loop's thread, and not from inside a turn. True if there is more to
+  /// do at once: then `next_deadline()` has come, or the handle is readable still.
+  bool poll() noexcept {
+    const bool more_reports = turn_within(std::chrono::nanoseconds(0)) == report_limit;
+    return more_reports || has_ready();
   }
+
+  /// When `poll` has something to do although the handle is not readable: at present if work is ready, else when the
+  /// first timer expires; nothing if there is no timer. On this loop's thread.
+  [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
+    if (has_ready()) return now();
+    return executor::next_deadline();
+  }
+
+  /// A descriptor that is readable for as long as `poll` would find something that descriptors or other threads have to
+  /// say; a host that watches it for edges arms it anew before each wait. It belongs to the loop: wait for it to be
+  /// readable, and do nothing else to it. -1 for a loop on `reactor::poll`, which has none: let its host call `poll`
+  /// from time to time.
+  [[nodiscard]] int native_handle() const noexcept { return source().native_handle(); }
 
   /// Makes `run` return soon. From any thread, and safe in a signal handler.
   void stop() noexcept {
@@ -109,10 +135,22 @@ class event_loop final : public detail::io_executor {
 
   void wake() noexcept override { wake_.signal(); }
 
+  // Gives how many reports of the system there were.
+  int turn_within(std::chrono::nanoseconds timeout) noexcept {
+    const entry current(*this);
+    const int reports = poll_descriptors(timeout);
+    if (reports < 0) {
+      COFLOW_ASSERT(false, "the system refuses to wait for descriptors");
+    }
+    if (executor::next_deadline()) expire_timers(now());
+    run_ready();
+    return reports;
+  }
+
   // How long the next wait may take; negative is for ever.
   [[nodiscard]] std::chrono::nanoseconds patience() const noexcept {
     if (has_ready() || stopped_.load(std::memory_order_relaxed)) return std::chrono::nanoseconds(0);
-    const auto deadline = next_deadline();
+    const auto deadline = executor::next_deadline();
     if (!deadline) return std::chrono::nanoseconds(-1);
     const time_point present = now();
     if (*deadline <= present) return std::chrono::nanoseconds(0);

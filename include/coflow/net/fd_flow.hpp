@@ -2,6 +2,7 @@
 /// Descriptors of any kind as a flow: pipes, terminals, socket pairs, files.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -9,7 +10,9 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/flow_operations.hpp"
+#include "coflow/core/task.hpp"
 #include "coflow/net/detail/fd_stream.hpp"
+#include "coflow/net/detail/splice_transfer.hpp"
 
 namespace coflow::inline v0 {
 
@@ -100,6 +103,10 @@ class fd_flow {
   /// Ends both halves at once and closes the descriptors.
   [[nodiscard]] close_operation close() noexcept { return close_operation(*stream_); }
 
+  /// Closes now; of a TCP socket that was not borrowed, with a reset. The peer of anything else sees an end like any
+  /// other.
+  void reset() noexcept { stream_->break_off(); }
+
   /// The descriptors, -1 where there is none or none any more. They stay the flow's.
   [[nodiscard]] fd_pair native_handles() const noexcept { return fd_pair{stream_->in(), stream_->out()}; }
 
@@ -109,6 +116,15 @@ class fd_flow {
     const auto [in, out] = stream_->give_up();
     return fd_pair{in, out};
   }
+
+  /// For `copy` and `proxy`: moves up to `limit` bytes to another flow over descriptors, as far as that goes without
+  /// copying them; `into` is a `copy_result`. Gives false if it is of no use between the two.
+  template <detail::spliceable_flow To, class Into>
+  [[nodiscard]] task<bool> move_directly(To& to, std::uint64_t limit, Into* into) {
+    return detail::splice_between(&for_transfer(), &to.for_transfer(), limit, into);
+  }
+  /// For the same.
+  [[nodiscard]] detail::fd_stream& for_transfer() noexcept { return *stream_; }
 
   /// For the library's own factories: takes over a fresh control block.
   explicit fd_flow(flow_handle<detail::fd_stream> fresh) noexcept : stream_(std::move(fresh)) {}

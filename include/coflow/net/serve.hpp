@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "coflow/async/detail/as_task.hpp"
 #include "coflow/core/awaitable.hpp"
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/error.hpp"
@@ -47,21 +48,6 @@ template <class T>
 inline constexpr bool is_handler_outcome = std::is_void_v<T>;
 template <class T, class E>
 inline constexpr bool is_handler_outcome<result<T, E>> = true;
-
-template <class T>
-struct is_task : std::false_type {};
-template <class T>
-struct is_task<task<T>> : std::true_type {};
-
-template <class T, class Awaitable>
-task<T> as_task(Awaitable awaited) {
-  if constexpr (std::is_void_v<T>) {
-    co_await std::move(awaited);
-  } else {
-    T given = co_await std::move(awaited);
-    co_return given;
-  }
-}
 
 template <class E>
 [[nodiscard]] std::error_code code_of(const E& given) noexcept {
@@ -117,10 +103,7 @@ class server final : public server_core {
 
    private:
     static task<outcome_type> make_body(Handler& handler, flow_type& flow) {
-      if constexpr (is_task<awaited_type>::value)
-        return call_handler(handler, flow);
-      else
-        return as_task<outcome_type, std::remove_cvref_t<awaited_type>>(call_handler(handler, flow));
+      return as_task(call_handler(handler, flow));
     }
 
     void on_end() noexcept override {

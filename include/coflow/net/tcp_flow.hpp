@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <system_error>
@@ -11,7 +12,9 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/flow_operations.hpp"
+#include "coflow/core/task.hpp"
 #include "coflow/net/detail/socket_checks.hpp"
+#include "coflow/net/detail/splice_transfer.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
 #include "coflow/net/detail/system.hpp"
 #include "coflow/net/endpoint.hpp"
@@ -115,6 +118,15 @@ class tcp_flow {
     if (level == SOL_SOCKET && name == SO_ERROR && value != 0) socket_->note_error(value);
     return value;
   }
+
+  /// For `copy` and `proxy`: moves up to `limit` bytes to another flow over descriptors, as far as that goes without
+  /// copying them; `into` is a `copy_result`. Gives false if it is of no use between the two.
+  template <detail::spliceable_flow To, class Into>
+  [[nodiscard]] task<bool> move_directly(To& to, std::uint64_t limit, Into* into) {
+    return detail::splice_between(&for_transfer(), &to.for_transfer(), limit, into);
+  }
+  /// For the same.
+  [[nodiscard]] detail::stream_socket& for_transfer() noexcept { return *socket_; }
 
   /// For the library's own factories: takes over a fresh control block.
   explicit tcp_flow(flow_handle<detail::stream_socket> fresh) noexcept : socket_(std::move(fresh)) {}

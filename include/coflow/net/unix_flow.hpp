@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <new>
 #include <span>
 #include <system_error>
@@ -12,7 +13,9 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/core/flow_operations.hpp"
+#include "coflow/core/task.hpp"
 #include "coflow/net/detail/socket_checks.hpp"
+#include "coflow/net/detail/splice_transfer.hpp"
 #include "coflow/net/detail/stream_socket.hpp"
 #include "coflow/net/detail/stream_socket_room.hpp"
 #include "coflow/net/detail/system_unix.hpp"
@@ -101,6 +104,10 @@ class unix_flow {
   /// unread the peer gets `connection_reset` behind it.
   [[nodiscard]] close_operation close() noexcept { return close_operation(*socket_); }
 
+  /// Closes now. The system has nothing that would make it a reset: the peer gets `connection_reset` only if its own
+  /// bytes were left unread here, and otherwise eof.
+  void reset() noexcept { socket_->break_off(); }
+
   /// Where this end is: the listener's address at the accepted end, mostly unnamed at the other; unnamed after the
   /// close.
   [[nodiscard]] unix_address local_address() const noexcept {
@@ -145,6 +152,15 @@ class unix_flow {
     if (level == SOL_SOCKET && name == SO_ERROR && value != 0) socket_->note_error(value);
     return value;
   }
+
+  /// For `copy` and `proxy`: moves up to `limit` bytes to another flow over descriptors, as far as that goes without
+  /// copying them; `into` is a `copy_result`. Gives false if it is of no use between the two.
+  template <detail::spliceable_flow To, class Into>
+  [[nodiscard]] task<bool> move_directly(To& to, std::uint64_t limit, Into* into) {
+    return detail::splice_between(&for_transfer(), &to.for_transfer(), limit, into);
+  }
+  /// For the same.
+  [[nodiscard]] detail::stream_socket& for_transfer() noexcept { return *socket_; }
 
   /// For the library's own factories: takes over a fresh control block.
   explicit unix_flow(flow_handle<detail::stream_socket> fresh) noexcept : socket_(std::move(fresh)) {}

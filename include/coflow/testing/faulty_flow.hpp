@@ -14,7 +14,8 @@
 #include "coflow/async/spawn.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/task.hpp"
-#include "coflow/layer/layered_flow.hpp"
+#include "coflow/layer/detail/next_layer.hpp"
+#include "coflow/layer/reset.hpp"
 #include "coflow/testing/choices.hpp"
 #include "coflow/testing/detail/fault_core.hpp"
 #include "coflow/testing/fault_plan.hpp"
@@ -58,6 +59,9 @@ class faulty_flow {
   [[nodiscard]] task<> shutdown(shutdown_mode mode) { return shutting(whole_, mode); }
   /// Ends both halves, here and below (laws C1 to C4).
   [[nodiscard]] task<> close() { return closing(whole_); }
+
+  /// Ends both halves now, here and below, so that the peer does not take that for a clean end.
+  void reset() noexcept { whole_->reset_all(); }
 
   /// The flow below, which is there until a fault of the plan has destroyed it.
   [[nodiscard]] Inner& next_layer() noexcept { return *whole_->inner; }
@@ -132,7 +136,7 @@ class faulty_flow<Inner>::control final : public detail::fault_core {
   // Ends the connection as a process that dies does.
   void break_off() noexcept {
     if (!inner) return;
-    if constexpr (requires { detail::lowest_layer_of(*inner).reset(); }) detail::lowest_layer_of(*inner).reset();
+    static_cast<void>(coflow::reset(*inner));
     inner.reset();
   }
   void drop() noexcept {
@@ -141,6 +145,10 @@ class faulty_flow<Inner>::control final : public detail::fault_core {
     this->spread();
     if (this->state().torn()) break_off();
     inner.reset();
+  }
+  void reset_all() noexcept {
+    this->state().mark_torn();
+    drop();
   }
 
   void fail_read(const fault_plan::fault& how) noexcept {

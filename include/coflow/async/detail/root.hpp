@@ -62,7 +62,10 @@ class root : public node, private task_end {
     on_start();
     frame_.resume();
   }
-  void on_task_end() noexcept final { home_->post(*this); }
+  std::coroutine_handle<> on_task_end() noexcept final {
+    home_->post(*this);
+    return std::noop_coroutine();
+  }
 
   std::coroutine_handle<task_promise<T>> frame_;
   executor* home_ = nullptr;

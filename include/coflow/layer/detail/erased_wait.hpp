@@ -63,6 +63,8 @@ class placed_wait {
   Result resume() {
     if constexpr (std::is_void_v<Result>)
       static_cast<void>(awaiter_.await_resume());
+    else if constexpr (std::same_as<decltype(awaiter_.await_resume()), Result>)
+      return awaiter_.await_resume();
     else
       return as_system_result<Result>(awaiter_.await_resume());
   }

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "coflow/async/detail/errand.hpp"
 #include "coflow/core/awaiting.hpp"
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
@@ -39,43 +40,6 @@ class [[nodiscard]] next_turn final : public node {
   std::coroutine_handle<> coroutine_;
 };
 
-class errand_listener {
- public:
-  virtual void errand_ended() noexcept = 0;
-
- protected:
-  ~errand_listener() = default;
-};
-
-/// A task that is nobody's child: it runs when it is started, under no stop, and its end is reported once. It is not
-/// destroyed inside its own end.
-template <class T>
-class errand final : private task_end {
- public:
-  errand(task<T> body, errand_listener& told) noexcept : frame_(body.release()), told_(told) {
-    frame_.promise().set_end(*this);
-  }
-  errand(const errand&) = delete;
-  errand& operator=(const errand&) = delete;
-  ~errand() { frame_.destroy(); }
-
-  [[nodiscard]] bool started() const noexcept { return started_; }
-  [[nodiscard]] bool ended() const noexcept { return frame_.promise().ended(); }
-  void start() noexcept {
-    started_ = true;
-    frame_.resume();
-  }
-  /// What it gave; throws what it threw.
-  T take() { return frame_.promise().take(); }
-
- private:
-  void on_task_end() noexcept override { told_.errand_ended(); }
-
-  std::coroutine_handle<task_promise<T>> frame_;
-  errand_listener& told_;
-  bool started_ = false;
-};
-
 template <class E>
 [[nodiscard]] std::error_code as_system_error(const E& given) noexcept {
   if constexpr (std::convertible_to<const E&, std::error_code>)
@@ -94,11 +58,6 @@ task<std::error_code> read_to_end(F* flow) {
     if (got.failed()) co_return as_system_error(got.error());
     if (round % 64 == 0) co_await next_turn();  // a flow of somebody else's may never wait
   }
-}
-
-template <class F>
-task<> close_flow(F* flow) {
-  co_await flow->close();
 }
 
 /// Runs both: the second when the first has ended, or ends it when the limit has passed or the task is stopped.

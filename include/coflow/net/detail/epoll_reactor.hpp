@@ -47,6 +47,7 @@ class epoll_reactor final : public readiness_source {
       return wait_precisely(events, timeout);
     return outcome(sys::epoll_wait(epoll_, events.data(), events.size(), timeout));
   }
+  [[nodiscard]] int native_handle() const noexcept override { return epoll_; }
 
  private:
   // Rounding a longer one up to milliseconds adds less than a tenth.

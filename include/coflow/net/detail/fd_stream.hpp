@@ -65,6 +65,12 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
     return both;
   }
 
+  /// Makes the coming close a reset where there is one.
+  void break_off() noexcept {
+    state().mark_torn();
+    close();
+  }
+
   // ---- what flow_block asks of a transport
 
   [[nodiscard]] bool entered() const noexcept { return loop_ != nullptr && loop_ == current_executor; }
@@ -116,6 +122,38 @@ class fd_stream final : public flow_block<fd_stream>, public pooled, private exe
       op.advance(static_cast<std::size_t>(sent));
       allowance -= static_cast<std::size_t>(sent);
     }
+  }
+
+  // ---- what a transfer through a pipe of the kernel asks (splice_transfer.hpp)
+
+  [[nodiscard]] io_executor* loop() const noexcept { return loop_; }
+  [[nodiscard]] bool can_feed() const noexcept {
+    return in_.kind_ == sys::file_kind::socket || in_.kind_ == sys::file_kind::file;
+  }
+  [[nodiscard]] bool can_drain() noexcept {
+    return writer().kind_ == sys::file_kind::socket || writer().kind_ == sys::file_kind::pipe;
+  }
+  // Gives how much there was; at nothing, a read says why.
+  [[nodiscard]] std::size_t feed(splice_pipe& pipe, std::size_t limit) noexcept {
+    if (!entered() || !in_.readable_ || !state().can_read() || has_reader()) return 0;
+    const std::ptrdiff_t got = pipe.fill_from(in_.fd_, limit);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got < 0 && got != -EAGAIN && in_.kind_ == sys::file_kind::socket && !splice_is_refused(got)) {
+      state().fail_read(from_system(static_cast<int>(-got)));  // which the kernel tells once
+      spread_verdict();
+    }
+    return 0;
+  }
+  // False if the system does not do it; what stays in the pipe otherwise is for a write, which may have to wait.
+  [[nodiscard]] bool drain(splice_pipe& pipe) noexcept {
+    fd_channel& to = writer();
+    while (pipe.held() != 0 && entered() && to.writable_ && state().can_write() && !has_writer()) {
+      const std::ptrdiff_t sent = pipe.drain_to(to.fd_);
+      if (sent > 0) continue;
+      if (sent == 0 || splice_is_refused(sent)) return false;
+      if (nothing_written(to, sent) == attempt::verdict) spread_verdict();
+    }
+    return true;
   }
 
   void input_unwanted() noexcept {

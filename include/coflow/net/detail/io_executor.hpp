@@ -17,6 +17,7 @@
 #include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/net/detail/reactor.hpp"
+#include "coflow/net/detail/splice_pipe.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -93,6 +94,9 @@ class io_executor : public executor {
 
   void add_hungry(descriptor_hunger& who) noexcept { hungry_.push_back(who); }
 
+  /// The pipes of transfers between descriptors of this loop.
+  [[nodiscard]] splice_pipes& transfer_pipes() noexcept { return pipes_; }
+
   /// Where to receive into; the bytes are then claimed by `take_read`. One block serves every connection of the loop,
   /// so that a waiting read holds no memory. Throws std::bad_alloc.
   [[nodiscard]] read_space reading_space() {
@@ -122,8 +126,13 @@ class io_executor : public executor {
   }
   ~io_executor() = default;
 
-  /// Waits for readiness up to `timeout` (negative: for ever) and runs what became ready. Gives minus an errno value if
-  /// it cannot wait.
+  /// How many reports one turn takes at most; the others are there in the next.
+  static constexpr int report_limit = 256;
+
+  [[nodiscard]] const readiness_source& source() const noexcept { return *source_; }
+
+  /// Waits for readiness up to `timeout` (negative: for ever) and runs what became ready. Gives how many reports there
+  /// were, of which some may be stale, or minus an errno value if it cannot wait.
   int poll_descriptors(std::chrono::nanoseconds timeout) noexcept {
     const int count = source_->wait(events_, timeout);
     for (int i = 0; i < count; ++i) {
@@ -133,7 +142,7 @@ class io_executor : public executor {
       if (found.generation != static_cast<std::uint32_t>(event.token >> 32)) continue;
       found.watched->on_ready(event.what);
     }
-    return count < 0 ? count : 0;
+    return count;
   }
 
  private:
@@ -174,8 +183,9 @@ class io_executor : public executor {
   buffer scratch_;
   std::byte* space_ = nullptr;  // the bytes of scratch_
   intrusive_list<descriptor_hunger> hungry_;
+  splice_pipes pipes_;
   farewell farewell_{*this};
-  ready_event events_[256];
+  ready_event events_[report_limit];
 };
 
 }  // namespace detail

@@ -1,95 +1,82 @@
 /// \file
-/// Waiting for the addresses of a name.
+/// Waiting for the addresses of a name, which are looked up on threads of their own.
 #pragma once
 
+#include <netdb.h>
+
+#include <cstddef>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
-#include "coflow/core/error.hpp"
-#include "coflow/core/executor.hpp"
-#include "coflow/core/operation.hpp"
-#include "coflow/net/detail/lookup_desk.hpp"
+#include "coflow/net/detail/blocking_desk.hpp"
+#include "coflow/net/detail/blocking_wait.hpp"
+#include "coflow/net/detail/socket_address.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
 
-/// Awaited once: gives an error if there was no answer, or none; then `job` has the answer. Whoever waits may be
-/// cancelled, be destroyed or lose the executor; an answer that comes later is dropped where it comes.
-class [[nodiscard]] lookup_wait final : public operation {
+/// Looks a name up; see `sys::look_up`.
+using lookup_function = int (*)(const char* host, std::vector<socket_address>& found, int& number);
+
+/// Where names wait. They have a desk of their own: no work of the program keeps a name from being looked up, and names
+/// that nobody answers keep no work from being done.
+using lookup_desk = blocking_desk;
+
+/// The desk of this process for names. It is never destroyed: a look-up may outlast `main`.
+[[nodiscard, gnu::visibility("default")]] inline lookup_desk& lookups() noexcept {
+  alignas(lookup_desk) static std::byte room[sizeof(lookup_desk)];
+  static auto* const made = ::new (static_cast<void*>(room)) lookup_desk;
+  return *made;
+}
+
+/// One name to be looked up, and what came of it.
+class lookup_job final : public blocking_job {
  public:
-  lookup_wait(lookup_desk& desk, lookup_function how, std::string host) noexcept
-      : desk_(desk), how_(how), host_(std::move(host)) {}
-  lookup_wait(lookup_wait&&) = delete;
-  ~lookup_wait() { leave(); }
+  lookup_job(lookup_function how, std::string host) noexcept : how_(how), host_(std::move(host)) {}
 
-  [[nodiscard]] lookup_job& job() noexcept { return *job_; }
-
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  template <suspended_coroutine Handle>
-  [[nodiscard]] bool await_suspend(Handle awaiting) {
-    this->bind(awaiting);
-    home_ = executor::current();
-    if (this->stop_requested())
-      outcome_ = canceled();
-    else if (home_ == nullptr)
-      outcome_ = error::no_executor;
-    else if (home_->finishing())
-      outcome_ = error::closed;
-    if (outcome_) return false;
-    return begin();
-  }
-  [[nodiscard]] std::error_code await_resume() const noexcept { return outcome_; }
+  /// 0 or a value of getaddrinfo(3).
+  [[nodiscard]] int status() const noexcept { return status_; }
+  /// The errno value, where the status is EAI_SYSTEM.
+  [[nodiscard]] int number() const noexcept { return number_; }
+  [[nodiscard]] std::vector<socket_address>& found() noexcept { return found_; }
 
  private:
-  class farewell final : public executor::dependent {
-   public:
-    explicit farewell(lookup_wait& of) noexcept : wait_(of) {}
-    void on_executor_gone() noexcept override { wait_.give_up(error::closed); }
-
-   private:
-    lookup_wait& wait_;
-  };
-
-  [[nodiscard, gnu::noinline]] bool begin() {
-    auto* job = new lookup_job(how_, std::move(host_), *home_, *this);
-    if (const int status = desk_.begin(*job); status < 0) {
-      delete job;
-      outcome_ = from_system(-status);
-      return false;
+  void work() noexcept override {
+    try {
+      status_ = how_(host_.c_str(), found_, number_);
+    } catch (const std::bad_alloc&) {
+      status_ = EAI_MEMORY;
+    } catch (...) {
+      status_ = EAI_FAIL;
     }
-    job_ = job;
-    home_->add_dependent(farewell_);
-    this->begin_wait();
-    return true;
   }
-  // An answer that has come beats whatever ends the wait.
-  void give_up(std::error_code why) noexcept {
-    if (desk_.leave(*job_)) return;
-    job_ = nullptr;
-    outcome_ = why;
-    this->end_wait();
-    home_->post(*this);
-  }
-  void on_stop() noexcept override { give_up(canceled()); }
-  void run() noexcept override {
-    // Once the lock was held, the thread that has posted this is done with the executor.
-    if (job_ != nullptr) static_cast<void>(desk_.leave(*job_));
-    farewell_.unlink();
-    this->resume();
-  }
-  void leave() noexcept {
-    if (lookup_job* left = std::exchange(job_, nullptr); left != nullptr && desk_.leave(*left)) delete left;
-  }
-  const char* waits_for() const noexcept override { return "the addresses of a name"; }
 
-  lookup_desk& desk_;
   lookup_function how_;
   std::string host_;
-  executor* home_ = nullptr;
-  lookup_job* job_ = nullptr;
-  farewell farewell_{*this};
-  std::error_code outcome_;
+  std::vector<socket_address> found_;
+  int status_ = 0;
+  int number_ = 0;
+};
+
+/// Awaited once: gives an error if there was no answer, or none; then `job` has the answer.
+class [[nodiscard]] lookup_wait final : public blocking_wait {
+ public:
+  lookup_wait(lookup_desk& desk, lookup_function how, std::string host) noexcept
+      : blocking_wait(desk), how_(how), host_(std::move(host)) {}
+  ~lookup_wait() = default;
+
+  [[nodiscard]] lookup_job& job() noexcept { return static_cast<lookup_job&>(blocking_wait::job()); }
+  [[nodiscard]] std::error_code await_resume() const noexcept { return failure(); }
+
+ private:
+  blocking_job* make_job() override { return new lookup_job(how_, std::move(host_)); }
+  const char* waits_for() const noexcept override { return "the addresses of a name"; }
+
+  lookup_function how_;
+  std::string host_;
 };
 
 }  // namespace detail

@@ -190,6 +190,32 @@ struct pipe_ends {
   return 0;
 }
 
+// ---- moving bytes between descriptors without copying them, through a pipe
+
+/// Makes room in a pipe for `size` bytes; gives how many it has, or minus an errno value where more is not allowed.
+[[nodiscard]] inline int set_pipe_size([[maybe_unused]] int pipe, [[maybe_unused]] int size) noexcept {
+#if COFLOW_LINUX
+  return checked(::fcntl(pipe, F_SETPIPE_SZ, size));
+#else
+  return -ENOSYS;
+#endif
+}
+/// Moves up to `count` bytes, as many as are there and as fit, without waiting (splice(2)). One of the two is a pipe.
+/// Never raises SIGPIPE (law W10) if `quiet`, which is not needed where `to` is a pipe of this process's own.
+#if COFLOW_LINUX
+inline constexpr bool has_splice = true;
+[[nodiscard]] inline std::ptrdiff_t splice(int from, int to, std::size_t count, bool quiet) noexcept {
+  const auto move = [=] {
+    return uninterrupted(
+        [=] { return ::splice(from, nullptr, to, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK); });
+  };
+  return quiet ? without_pipe_signal(move) : move();
+}
+#else
+inline constexpr bool has_splice = false;
+[[nodiscard]] inline std::ptrdiff_t splice(int, int, std::size_t, bool) noexcept { return -ENOSYS; }
+#endif
+
 // ---- through what other threads and signal handlers end a wait: an eventfd, which is both ends, or a pipe
 
 [[nodiscard]] inline int make_wake(pipe_ends& made) noexcept {

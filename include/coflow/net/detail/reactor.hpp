@@ -92,6 +92,8 @@ class readiness_source {
   /// Waits up to `timeout` (negative: for ever) and fills `events`; gives how many, 0 when interrupted, or minus an
   /// errno value. Never returns before the timeout without a reason, but perhaps without a report.
   [[nodiscard]] virtual int wait(std::span<ready_event> events, std::chrono::nanoseconds timeout) noexcept = 0;
+  /// A descriptor that is readable while `wait` has a report; -1 if there is none.
+  [[nodiscard]] virtual int native_handle() const noexcept { return -1; }
 };
 
 }  // namespace detail

@@ -15,6 +15,7 @@
 #include "coflow/core/detail/pool.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/core/node.hpp"
+#include "coflow/net/detail/connect_waiter.hpp"
 #include "coflow/net/detail/io_executor.hpp"
 #include "coflow/net/detail/socket_address.hpp"
 #include "coflow/net/detail/system.hpp"
@@ -22,18 +23,6 @@
 
 namespace coflow::inline v0 {
 namespace detail {
-
-class stream_socket;
-
-/// Told when a connection attempt has been decided.
-class connect_waiter {
- public:
-  virtual void on_decided() noexcept = 0;
-  virtual void on_closed() noexcept = 0;
-
- protected:
-  ~connect_waiter() = default;
-};
 
 /// What a stream socket belongs to: TCP, or the local (unix) domain.
 enum class socket_kind : std::uint8_t { tcp, local };
@@ -162,6 +151,33 @@ class stream_socket final : public descriptor, private node, public flow_block<s
     if (op.rest().empty()) return attempt::done;
     go_on_later();
     return attempt::wait;
+  }
+
+  // ---- what a transfer through a pipe of the kernel asks (splice_transfer.hpp)
+
+  [[nodiscard]] io_executor* loop() const noexcept { return loop_; }
+  [[nodiscard]] static constexpr bool can_feed() noexcept { return true; }
+  [[nodiscard]] static constexpr bool can_drain() noexcept { return true; }
+  // Gives how much there was; at nothing, a read says why.
+  [[nodiscard]] std::size_t feed(splice_pipe& pipe, std::size_t limit) noexcept {
+    if (!entered() || !readable_ || !state().can_read() || has_reader()) return 0;
+    const std::ptrdiff_t got = pipe.fill_from(fd_, limit);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got < 0 && got != -EAGAIN && !splice_is_refused(got)) {  // which the kernel tells once
+      state().fail_read(from_system(static_cast<int>(-got)));
+      spread_verdict();
+    }
+    return 0;
+  }
+  // False if the system does not do it; what stays in the pipe otherwise is for a write, which may have to wait.
+  [[nodiscard]] bool drain(splice_pipe& pipe) noexcept {
+    while (pipe.held() != 0 && entered() && writable_ && state().can_write() && !has_writer()) {
+      const std::ptrdiff_t sent = pipe.drain_to(fd_);
+      if (sent > 0) continue;
+      if (sent == 0 || splice_is_refused(sent)) return false;
+      if (nothing_written(sent) == attempt::verdict) spread_verdict();
+    }
+    return true;
   }
 
   void input_unwanted() noexcept {

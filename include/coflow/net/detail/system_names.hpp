@@ -1,10 +1,8 @@
 /// \file
-/// The system's calls for finding the addresses of a name, and for the threads that wait for them.
+/// The system's calls for finding the addresses of a name.
 #pragma once
 
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -45,23 +43,6 @@ namespace detail::sys {
     if (const socket_address known = address.value(); known.family != address_family::none) found.push_back(known);
   }
   return 0;
-}
-
-/// Runs `body(argument)` on a thread of its own that nobody waits for and that gets no signals: those are for the
-/// program's own threads.
-[[nodiscard]] inline int start_thread(void* (*body)(void*), void* argument) noexcept {
-  pthread_attr_t attributes;
-  if (const int status = ::pthread_attr_init(&attributes); status != 0) return -status;
-  static_cast<void>(::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  static_cast<void>(::pthread_sigmask(SIG_SETMASK, &all, &before));
-  pthread_t made;
-  const int status = ::pthread_create(&made, &attributes, body, argument);
-  static_cast<void>(::pthread_sigmask(SIG_SETMASK, &before, nullptr));
-  static_cast<void>(::pthread_attr_destroy(&attributes));
-  return -status;
 }
 
 }  // namespace detail::sys
