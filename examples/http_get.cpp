@@ -195,23 +195,27 @@ task<outcome<int>> get(F flow, const settings* wanted) {
   co_return 1;
 }
 
-task<outcome<int>> connect_and_get(const settings* wanted) {
-  const request& url = wanted->url;
-  auto tcp = co_await coflow::tcp_connect(url.host, url.port);
+task<outcome<int>> get_over_tcp(const settings* wanted) {
+  auto tcp = co_await coflow::tcp_connect(wanted->url.host, wanted->url.port);
   if (!tcp) co_return tcp.error();
-  if (!url.secure) co_return co_await get(std::move(*tcp), wanted);
+  co_return co_await get(std::move(*tcp), wanted);
+}
+
+task<outcome<int>> get_over_tls(const settings* wanted) {
   coflow::openssl_options options;
   if (!wanted->authorities.empty()) options.trust_file(wanted->authorities);
   auto context = coflow::openssl_context::client(options);
   if (!context) co_return context.error();
-  auto tls = co_await coflow::tls_client(*context, std::move(*tcp), url.host);
+  auto tcp = co_await coflow::tcp_connect(wanted->url.host, wanted->url.port);
+  if (!tcp) co_return tcp.error();
+  auto tls = co_await coflow::tls_client(*context, std::move(*tcp), wanted->url.host);
   if (!tls) co_return tls.error();
   co_return co_await get(std::move(*tls), wanted);
 }
 
 task<int> run(settings wanted) {
-  const std::chrono::seconds limit(wanted.seconds);
-  auto code = co_await coflow::with_timeout(connect_and_get(&wanted), limit);
+  auto work = wanted.url.secure ? get_over_tls(&wanted) : get_over_tcp(&wanted);
+  auto code = co_await coflow::with_timeout(std::move(work), std::chrono::seconds(wanted.seconds));
   if (code && std::fflush(stdout) != 0)
     code = failure(std::error_code(errno, std::generic_category()), "cannot write standard output");
   if (code) co_return *code;

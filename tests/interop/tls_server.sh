@@ -93,7 +93,7 @@ for version in tls1_2 tls1_3; do
   client_name="s_client -$version that vanishes"
   client openssl s_client -connect "127.0.0.1:$port" -CAfile "$work/ca.pem" -quiet "-$version"
   say "I am about to vanish"
-  stop KILL "$client" 2>/dev/null
+  stop KILL "$client"
   exec {to}>&-
   client_name="s_client -$version after that"
   client "${s_client[@]}" "-$version"
