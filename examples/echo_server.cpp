@@ -1,5 +1,7 @@
 // echo_server --port P [--host H] | --unix PATH   [--mode echo|sink] [--threads N] [--reactor epoll|poll]
-// Sends back what it is sent, or throws it away; N event loops share the port. SIGINT and SIGTERM end it.
+//             [--tls --cert FILE --key FILE]
+// Sends back what it is sent, or throws it away; N event loops share the port. With --tls the clients speak TLS, and
+// the files have the server's certificate and its key, in PEM. SIGINT and SIGTERM end it.
 #include <charconv>
 #include <coflow/coflow.hpp>
 #include <csignal>
@@ -7,6 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#ifdef COFLOW_EXAMPLE_TLS
+#include <coflow/tls/openssl.hpp>
+#endif
 
 namespace {
 
@@ -17,18 +24,43 @@ struct settings {
   bool sink = false;
   unsigned threads = 1;
   coflow::reactor reactor = coflow::default_reactor;
+  bool tls = false;
+  std::string certificate;
+  std::string key;
+#ifdef COFLOW_EXAMPLE_TLS
+  std::optional<coflow::openssl_context> context;  // there is one with --tls
+#endif
 };
 
 template <coflow::Flow F>
-coflow::task<coflow::result<void>> session(F flow, bool sink) {
+coflow::task<coflow::result<void>> echo(F flow, bool sink) {
   for (;;) {
     auto chunk = co_await flow.read();
-    if (chunk.eof()) co_return coflow::success;
+    if (chunk.eof()) break;
     if (!chunk) co_return chunk.error();
     if (sink) continue;
     auto sent = co_await flow.write(std::move(*chunk));
     if (!sent) co_return sent.error();
   }
+  co_await flow.close();  // says goodbye, where the protocol has one
+  co_return coflow::success;
+}
+
+#ifdef COFLOW_EXAMPLE_TLS
+template <coflow::SystemFlow F>
+coflow::task<coflow::result<void>> echo_over_tls(F flow, const settings* wanted) {
+  auto tls = co_await coflow::tls_server(*wanted->context, std::move(flow));
+  if (!tls) co_return tls.error().code();
+  co_return co_await echo(std::move(*tls), wanted->sink);
+}
+#endif
+
+template <coflow::SystemFlow F>
+coflow::task<coflow::result<void>> session(F flow, const settings* wanted) {
+#ifdef COFLOW_EXAMPLE_TLS
+  if (wanted->tls) return echo_over_tls(std::move(flow), wanted);
+#endif
+  return echo(std::move(flow), wanted->sink);
 }
 
 // A client that fails concerns nobody else, and a signal ends the sessions at once.
@@ -51,8 +83,8 @@ int serve_port(const settings& wanted) {
   if (!address) return fail("--host " + wanted.host, address.error());
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
-  const auto make_handler = [sink = wanted.sink](unsigned) {
-    return [sink](coflow::tcp_flow flow) { return session(std::move(flow), sink); };
+  const auto make_handler = [&wanted](unsigned) {
+    return [&wanted](coflow::tcp_flow flow) { return session(std::move(flow), &wanted); };
   };
   const auto cores = coflow::cores_options()
                          .threads(wanted.threads)
@@ -70,12 +102,12 @@ coflow::task<> wait_for_signal(coflow::server_stop* stops) {
   if (came) stops->request();
 }
 
-coflow::task<coflow::result<void>> serve_on(coflow::unix_listener listener, bool sink) {
+coflow::task<coflow::result<void>> serve_on(coflow::unix_listener listener, const settings* wanted) {
   coflow::server_stop stops;
   coflow::task_scope scope;
   const auto waiting = scope.spawn(wait_for_signal(&stops));
   if (!waiting) co_return waiting;
-  const auto handler = [sink](coflow::unix_flow flow) { return session(std::move(flow), sink); };
+  const auto handler = [wanted](coflow::unix_flow flow) { return session(std::move(flow), wanted); };
   const auto ended = co_await coflow::serve(std::move(listener), handler, server_options().stopped_by(stops));
   co_return ended;
 }
@@ -87,8 +119,23 @@ int serve_path(const settings& wanted) {
   if (!listener) return fail("cannot listen on " + wanted.path, listener.error());
   announce(address->to_string());
   coflow::event_loop loop(wanted.reactor);
-  const auto ended = coflow::run(loop, serve_on(std::move(*listener), wanted.sink));
+  const auto ended = coflow::run(loop, serve_on(std::move(*listener), &wanted));
   return ended ? 0 : fail("cannot serve on " + wanted.path, ended.error());
+}
+
+// False where there can be no TLS as it is wanted.
+bool prepare_tls(settings& wanted) {
+  if (!wanted.tls) return true;
+#ifdef COFLOW_EXAMPLE_TLS
+  auto made =
+      coflow::openssl_context::server(coflow::openssl_options().certificate_files(wanted.certificate, wanted.key));
+  if (made) wanted.context = std::move(*made);
+  if (!made) std::fprintf(stderr, "echo_server: %s\n", made.error().message().c_str());
+  return made.has_value();
+#else
+  std::fprintf(stderr, "echo_server: --tls: built without TLS\n");
+  return false;
+#endif
 }
 
 template <class T>
@@ -102,6 +149,8 @@ bool read_setting(std::string_view name, std::string_view value, settings& found
   if (name == "--host") return found.host = value, true;
   if (name == "--unix") return found.path = value, !value.empty();
   if (name == "--mode") return found.sink = value == "sink", value == "sink" || value == "echo";
+  if (name == "--cert") return found.certificate = value, !value.empty();
+  if (name == "--key") return found.key = value, !value.empty();
   if (name == "--threads") return read_number(value, found.threads) && found.threads >= 1 && found.threads <= 1024;
   if (name != "--reactor") return false;
   found.reactor = value == "poll" ? coflow::reactor::poll : coflow::reactor::epoll;
@@ -112,6 +161,11 @@ std::optional<settings> read_arguments(int count, char** words) {
   settings found;
   bool has_port = false;
   for (int i = 1; i < count; i += 2) {
+    if (std::string_view(words[i]) == "--tls") {
+      found.tls = true;
+      --i;  // no value belongs to it
+      continue;
+    }
     const char* value = i + 1 < count ? words[i + 1] : "";
     if (i + 1 < count && read_setting(words[i], value, found, has_port)) continue;
     std::fprintf(stderr, "echo_server: bad or incomplete argument: %s %s\n", words[i], value);
@@ -121,20 +175,26 @@ std::optional<settings> read_arguments(int count, char** words) {
     std::fprintf(stderr, "echo_server: --port or --unix is needed, one of them\n");
     return std::nullopt;
   }
+  if (found.tls == found.certificate.empty() || found.tls == found.key.empty()) {
+    std::fprintf(stderr, "echo_server: --tls, --cert and --key go together\n");
+    return std::nullopt;
+  }
   return found;
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  const std::optional<settings> wanted = read_arguments(count, words);
+  std::optional<settings> wanted = read_arguments(count, words);
   if (!wanted) {
     std::fprintf(stderr,
                  "usage: echo_server --port P [--host H] | --unix PATH"
-                 "   [--mode echo|sink] [--threads N] [--reactor epoll|poll]\n");
+                 "   [--mode echo|sink] [--threads N] [--reactor epoll|poll]"
+                 " [--tls --cert FILE --key FILE]\n");
     return 2;
   }
   try {
+    if (!prepare_tls(*wanted)) return 1;
     return wanted->path.empty() ? serve_port(*wanted) : serve_path(*wanted);
   } catch (const std::exception& thrown) {
     std::fprintf(stderr, "echo_server: %s\n", thrown.what());

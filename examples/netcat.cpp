@@ -1,8 +1,9 @@
-// netcat [-v] HOST PORT        connects, or
-// netcat [-v] -l [HOST] PORT   waits for one connection;
+// netcat [-v] [--tls [--ca FILE]] HOST PORT   connects, or
+// netcat [-v] -l [HOST] PORT                  waits for one connection;
 // sends standard input to the other side, and what comes from there to standard output, until both have ended. The end
 // of standard input ends the sending direction alone, as nc -N does; -N itself is taken and changes nothing. With -v it
-// says on standard error where it listens and with whom it talks.
+// says on standard error where it listens and with whom it talks. With --tls it speaks TLS with a server whose
+// certificate is for HOST, and from an authority that the system trusts, or one of those in FILE.
 #include <charconv>
 #include <coflow/coflow.hpp>
 #include <csignal>
@@ -15,6 +16,10 @@
 #include <utility>
 #include <vector>
 
+#ifdef COFLOW_EXAMPLE_TLS
+#include <coflow/tls/openssl.hpp>
+#endif
+
 namespace {
 
 struct settings {
@@ -22,6 +27,8 @@ struct settings {
   std::uint16_t port = 0;
   bool listens = false;
   bool talks = false;
+  bool tls = false;
+  std::string authorities;
 };
 
 // What ends the program: the first thing that goes wrong, or a signal.
@@ -38,7 +45,17 @@ struct outcome {
 using coflow::result;
 using coflow::task;
 
-task<result<void>> send(coflow::fd_flow* input, coflow::tcp_flow* connection, outcome* end) {
+// A flow may know more about its error than the code says.
+template <class F>
+std::string reason(const F& flow, std::error_code why) {
+  if constexpr (requires { flow.explain(why); })
+    return flow.explain(why);
+  else
+    return why.message();
+}
+
+template <coflow::Flow F>
+task<result<void>> send(coflow::fd_flow* input, F* connection, outcome* end) {
   for (;;) {
     auto chunk = co_await input->read();
     if (chunk.eof()) break;
@@ -48,7 +65,7 @@ task<result<void>> send(coflow::fd_flow* input, coflow::tcp_flow* connection, ou
     }
     auto sent = co_await connection->write(std::move(*chunk));
     if (!sent) {
-      end->fail("cannot send: " + sent.error().message(), sent.error());
+      end->fail("cannot send: " + reason(*connection, sent.error()), sent.error());
       co_return coflow::success;  // what the other side has still to say is worth hearing
     }
   }
@@ -56,12 +73,13 @@ task<result<void>> send(coflow::fd_flow* input, coflow::tcp_flow* connection, ou
   co_return coflow::success;
 }
 
-task<result<void>> receive(coflow::tcp_flow* connection, coflow::fd_flow* output, outcome* end) {
+template <coflow::Flow F>
+task<result<void>> receive(F* connection, coflow::fd_flow* output, outcome* end) {
   for (;;) {
     auto chunk = co_await connection->read();
     if (chunk.eof()) co_return coflow::success;
     if (!chunk) {
-      end->fail("cannot receive: " + chunk.error().message(), chunk.error());
+      end->fail("cannot receive: " + reason(*connection, chunk.error()), chunk.error());
       co_return chunk.error();
     }
     auto written = co_await output->write(std::move(*chunk));
@@ -102,21 +120,48 @@ task<result<coflow::tcp_flow>> reach(settings wanted, outcome* end) {
   co_return connected.error().code();
 }
 
-task<result<void>> talk(settings wanted, outcome* end) {
-  auto connection = co_await reach(wanted, end);
-  if (!connection) co_return connection.error();
-  if (wanted.talks) std::fprintf(stderr, "connected to %s\n", connection->remote_endpoint().to_string().c_str());
-
+template <coflow::Flow F>
+task<result<void>> talk(F connection, outcome* end) {
   auto terminal = coflow::standard_streams();
   if (!terminal) {
     end->fail("cannot use standard input and output: " + terminal.error().message(), terminal.error());
     co_return terminal.error();
   }
   coflow::task_scope both;  // an error of one direction ends the other; its end does not
-  auto started = both.spawn(send(&*terminal, &*connection, end));
-  if (started) started = both.spawn(receive(&*connection, &*terminal, end));
+  auto started = both.spawn(send(&*terminal, &connection, end));
+  if (started) started = both.spawn(receive(&connection, &*terminal, end));
   if (!started) co_return started;
   co_return co_await both.join();
+}
+
+#ifdef COFLOW_EXAMPLE_TLS
+task<result<void>> talk_over_tls(coflow::tcp_flow connection, settings wanted, outcome* end) {
+  coflow::openssl_options options;
+  if (!wanted.authorities.empty()) options.trust_file(wanted.authorities);
+  auto context = coflow::openssl_context::client(options);
+  if (!context) {
+    end->fail(context.error().message(), context.error());
+    co_return context.error().code();
+  }
+  auto tls = co_await coflow::tls_client(*context, std::move(connection), wanted.host);
+  if (!tls) {
+    end->fail(tls.error().message(), tls.error());
+    co_return tls.error().code();
+  }
+  const std::string version(tls->version());
+  if (wanted.talks) std::fprintf(stderr, "%s, %s\n", version.c_str(), std::string(tls->cipher()).c_str());
+  co_return co_await talk(std::move(*tls), end);
+}
+#endif
+
+task<result<void>> reach_and_talk(settings wanted, outcome* end) {
+  auto connection = co_await reach(wanted, end);
+  if (!connection) co_return connection.error();
+  if (wanted.talks) std::fprintf(stderr, "connected to %s\n", connection->remote_endpoint().to_string().c_str());
+#ifdef COFLOW_EXAMPLE_TLS
+  if (wanted.tls) co_return co_await talk_over_tls(std::move(*connection), std::move(wanted), end);
+#endif
+  co_return co_await talk(std::move(*connection), end);
 }
 
 task<int> run(settings wanted) {
@@ -124,7 +169,7 @@ task<int> run(settings wanted) {
   coflow::task_scope watching;
   coflow::task_scope work;
   auto started = watching.spawn(stop_on_signal(&work, &end));
-  if (started) started = work.spawn(talk(std::move(wanted), &end));
+  if (started) started = work.spawn(reach_and_talk(std::move(wanted), &end));
   if (!started) end.fail("cannot start: " + started.error().message(), started.error());
   auto ended = co_await work.join();
   if (!ended && end.exit_code == 0) end.exit_code = 1;
@@ -140,13 +185,18 @@ std::optional<settings> read_arguments(int count, char** words) {
       found.listens = true;
     else if (word == "-v")
       found.talks = true;
+    else if (word == "--tls")
+      found.tls = true;
+    else if (word == "--ca" && i + 1 < count)
+      found.authorities = words[++i];
     else if (word.starts_with("-") && word != "-N")
       return std::nullopt;
     else if (word != "-N")
       names.push_back(word);
   }
   if (names.size() == 1 && found.listens) names.insert(names.begin(), "0.0.0.0");
-  if (names.size() != 2) return std::nullopt;
+  if (names.size() != 2 || (found.tls && found.listens) || (!found.tls && !found.authorities.empty()))
+    return std::nullopt;
   found.host = names[0];
   const char* const last = names[1].data() + names[1].size();
   const auto [end, wrong] = std::from_chars(names[1].data(), last, found.port);
@@ -159,8 +209,14 @@ std::optional<settings> read_arguments(int count, char** words) {
 int main(int count, char** words) {
   const std::optional<settings> wanted = read_arguments(count, words);
   if (!wanted) {
-    std::fprintf(stderr, "usage: netcat [-N] [-v] HOST PORT, or netcat [-v] -l [HOST] PORT\n");
+    std::fprintf(stderr, "usage: netcat [-N] [-v] [--tls [--ca FILE]] HOST PORT, or netcat [-v] -l [HOST] PORT\n");
     return 2;
   }
+#ifndef COFLOW_EXAMPLE_TLS
+  if (wanted->tls) {
+    std::fprintf(stderr, "netcat: --tls: built without TLS\n");
+    return 1;
+  }
+#endif
   return coflow::run_main(run(*wanted));
 }

@@ -7,3 +7,4 @@
 #include "coflow/layer.hpp"
 #include "coflow/memory.hpp"
 #include "coflow/net.hpp"
+#include "coflow/tls.hpp"

@@ -181,6 +181,16 @@ class writing_operation : public queued_operation {
     return taken;
   }
 
+  /// The transport below takes over the first `count` buffers of the rest as they lie there, and empties them.
+  [[nodiscard]] std::span<buffer> accept_whole(std::size_t count) noexcept {
+    begun_ = true;
+    const std::span<buffer> taken(first_, count);
+    first_ += count;
+    count_ -= count;
+    skip_empty();
+    return taken;
+  }
+
  protected:
   friend flow_block<Block>;
 

@@ -3,7 +3,6 @@
 /// `codec_wire`; what comes from there reaches the outer operations by post.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <new>
 #include <span>
@@ -224,16 +223,21 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     }
   }
 
-  // The point of no return: what is taken from `op` here is sent (law X2).
+  // The point of no return: what is taken from `op` here is sent (law X2). As many buffers as there are, so that small
+  // ones can be put together.
   [[nodiscard]] std::error_code seal_some(writing& op) noexcept {
-    std::array<buffer, 16> plain;
+    const std::span<buffer> rest = op.rest();
     std::size_t count = 0;
     std::size_t bytes = 0;
-    while (count != plain.size() && bytes != wire::most_at_once && !op.rest().empty()) {
-      plain[count] = op.accept(wire::most_at_once - bytes);
-      bytes += plain[count++].size();
+    while (count != rest.size() && rest[count].size() <= wire::most_at_once - bytes) bytes += rest[count++].size();
+    if (count == 0) {
+      buffer part = op.accept(wire::most_at_once);
+      return wire_.seal(std::span<buffer>(&part, 1));
     }
-    return wire_.seal(std::span<buffer>(plain.data(), count));
+    const std::span<buffer> whole = op.accept_whole(count);
+    const std::error_code failure = wire_.seal(whole);
+    for (buffer& one : whole) one.clear();
+    return failure;
   }
 
   // ---- what the wire tells, from inside its pumps

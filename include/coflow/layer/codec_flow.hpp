@@ -26,14 +26,22 @@ namespace coflow::inline v0 {
 /// current waits for the next operation that begins on one.
 template <Codec C, SystemFlow Inner>
 class codec_flow {
-  using block = codec_block<C, Inner>;
-
  public:
   using error_type = std::error_code;
   using write_error_type = std::error_code;
   using next_layer_type = Inner;
   using codec_type = C;
 
+ protected:
+  using block = codec_block<C, Inner>;
+
+  /// For what runs a handshake of its own over `fresh` and derives from this.
+  explicit codec_flow(std::unique_ptr<block> fresh) noexcept : block_(fresh.release()) {}
+
+  /// The codec, to tell it something about what it is to do.
+  [[nodiscard]] C& mutable_codec() noexcept { return block_->codec(); }
+
+ public:
   /// For codecs that need no handshake; those that do come from `codec_handshake`. Throws std::bad_alloc.
   codec_flow(C codec, Inner inner, const codec_options& options = codec_options())
     requires(!HandshakingCodec<C>)
@@ -76,7 +84,6 @@ class codec_flow {
  private:
   template <HandshakingCodec C2, SystemFlow Inner2>
   friend task<result<codec_flow<C2, Inner2>>> codec_handshake(C2 codec, Inner2 inner, codec_options options);
-  explicit codec_flow(std::unique_ptr<block> fresh) noexcept : block_(fresh.release()) {}
 
   flow_handle<block> block_;
 };
