@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "laws/buffered_factories.hpp"
 #include "laws/factories.hpp"
 #include "laws/hidden_factory.hpp"
 #include "laws/wrapper_factories.hpp"
@@ -383,6 +384,8 @@ int main(int argc, char** argv) {
   sweep(proof, "limited", hidden_flow(over_limited<>()));
   sweep(proof, "throttled", hidden_flow(over_crawling<>()));
   sweep(proof, "tee", hidden_flow(over_tee<>()));
+  sweep(proof, "buffered_reader", hidden_flow(over_reader<>()));
+  sweep(proof, "buffered_reader over 1000 bytes", hidden_flow(over_reader<>(memory(1000))));
   sweep(proof, "tee, throttled, frames, counted", hidden_codec(over_tee<over_crawling<over_frames<over_counted<>>>>()));
   sweep<turned>(proof, "tcp", tcp());
   sweep<turned>(proof, "secure over tcp", over_secure<tcp>());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broken/honest_flow.hpp"
+#include "laws/buffered_factories.hpp"
 #include "laws/factories.hpp"
 #include "laws/hidden_factory.hpp"
 #include "laws/wrapper_factories.hpp"
@@ -123,6 +124,10 @@ int main(int argc, char** argv) {
   check("throttled", hidden_flow(over_throttled<>()));
   check("throttled, with a small burst", hidden_flow(over_crawling<>()), where_time_passes());
   check("tee", hidden_flow(over_tee<>()));
+  check("buffered_reader", over_reader<>());
+  check("buffered_writer", hidden_flow(over_writer<>()));
+  check("buffered reader and writer, secure, buffered writer",
+        hidden_codec(over_reader<over_writer<over_secure<over_writer<>>>>()), goodbye);
   check("counted, throttled, frames, traced", hidden_codec(over_counted<over_throttled<over_frames<over_traced<>>>>()),
         goodbye);
   check("tee, limited, idle_timeout, secure, read_deadline",
@@ -145,6 +150,7 @@ int main(int argc, char** argv) {
   check<event_loop>("secure over tcp", over_secure<tcp>(), goodbye);
   check<event_loop>("secure, any, frames over tcp", over_secure<over_any<over_frames<tcp>>>(), goodbye);
   check<event_loop>("layered over unix", over_layer<local>(), law_options(), no_reset);
+  check("buffered_writer, as it is", over_writer<>());
   check("traced, as it is", over_traced<>());
   check("tee, as it is", over_tee<>());
   check<event_loop>("secure over unix", over_secure<local>(), goodbye, no_reset);
