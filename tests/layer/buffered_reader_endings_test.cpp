@@ -1,5 +1,5 @@
 // How reads of a buffered_reader end otherwise than with a record, and that no byte is lost with them.
-#include <chrono>
+#include <cerrno>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
 #include <coflow/layer/buffered_reader.hpp>
@@ -311,6 +311,22 @@ task<> what_is_buffered_goes_with_the_half() {
   }
 }
 
+// What the flow below has said stays, also if it was said to a read that waited there directly (law R4).
+task<> a_verdict_outlives_a_shutdown() {
+  ends of;
+  co_await send(&of.peer, "half");
+  of.peer.reset();
+  coflow::read_result got = co_await of.in.read();
+  support::expect_data(got, "half");
+  got = co_await of.in.read();
+  support::expect_error(got, coflow::from_system(ECONNRESET));
+  co_await of.in.shutdown(shutdown_mode::read_write);
+  got = co_await of.in.read();
+  support::expect_error(got, coflow::from_system(ECONNRESET));
+  auto line = co_await of.in.read_line();
+  expect(line.failed() && line.error() == coflow::from_system(ECONNRESET), "records get it too");
+}
+
 // A reader moves under the operations that wait, and one of them destroys it when it is resumed.
 task<> a_reader_moves_and_goes_under_its_operations() {
   auto pipe = coflow::memory_pipe();
@@ -380,6 +396,7 @@ TEST_CASE("everything that waits ends with the reader, its half, or its executor
 
 TEST_CASE("what is buffered goes with the half", "[buffered_reader_endings]") {
   support::drive(what_is_buffered_goes_with_the_half());
+  support::drive(a_verdict_outlives_a_shutdown());
 }
 
 TEST_CASE("a reader moves, and is destroyed, under the operations that wait on it", "[buffered_reader_endings]") {

@@ -1,4 +1,5 @@
 // How a buffered_writer ends: what becomes of bytes that were accepted and not sent, and of everything that waits.
+#include <cerrno>
 #include <chrono>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>

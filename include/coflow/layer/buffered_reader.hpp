@@ -146,7 +146,7 @@ class buffered_reader {
     block& whole = *block_;
     return detail::preceded([&whole, mode]() -> decltype(auto) { return whole.inner().shutdown(mode); },
                             [&whole, mode]() noexcept {
-                              if (covers_read(mode)) whole.shut_read();
+                              if (covers_read(mode)) whole.drop_input();
                             });
   }
   /// Ends both halves and closes the flow below (laws C1 to C4, L2).

@@ -47,12 +47,13 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
     if (home_ == nullptr) [[unlikely]]
       static_cast<void>(enter());
   }
-  /// What the layer itself does for a shutdown of the read half (law S2), before the flow below is shut down.
-  void shut_read() noexcept {
-    if (!this->state().shut_read()) return;
+  /// What the layer itself does for a shutdown of the read half (law S2): it drops what is there and what comes. The
+  /// verdict is the flow below's, which may have had another one before.
+  void drop_input() noexcept {
+    dropping_ = true;
     chunks_.clear();
-    this->spread_verdict();
   }
+  [[nodiscard]] bool drops_input() const noexcept { return dropping_; }
   /// Ends the reads; what is below is left alone.
   void close() noexcept {
     if (this->close_halves()) chunks_.clear();
@@ -168,7 +169,7 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
     }
   }
   void keep(buffer bytes) noexcept {
-    if (this->state().can_read() && !bytes.empty()) chunks_.push(std::move(bytes));
+    if (this->state().can_read() && !dropping_ && !bytes.empty()) chunks_.push(std::move(bytes));
   }
   void end(std::error_code failure) noexcept {
     ended_ = true;
@@ -188,6 +189,7 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
   bool reading_ = false;      // below
   bool on_the_spot_ = false;  // for a read that must not be called
   bool ended_ = false;
+  bool dropping_ = false;
   bool out_of_memory_ = false;
   Inner inner_;
   pump reader_ = read_on(this);  // last: its inner operation dies before the flow

@@ -45,7 +45,7 @@ class record_operation : public reading_operation<Block> {
 
   // The stream has ended, with or without some bytes of the record before: those stay.
   [[nodiscard]] attempt end(Block& block, bool begun) noexcept {
-    if (!begun) return block.report_end();
+    if (!begun || block.drops_input()) return block.report_end();
     this->come_to(block.end_failure() ? block.end_failure() : make_error_code(error::truncated));
     return attempt::done;
   }
