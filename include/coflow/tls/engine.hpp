@@ -33,16 +33,22 @@ namespace coflow::inline v0 {
 
 /// A TLS library behind the interface of a codec. Beyond that of `HandshakingCodec` it supplies
 ///
-///     bool needs_input() const;                       // post-handshake messages must be answered: true, as a rule
-///     std::string explain(std::error_code) const;     // one line that a person can act on, about a failure of this
-///                                                     // connection: "certificate verify failed: self-signed
-///                                                     // certificate"; the code's own message if there is no more
-///     std::string_view version() const;               // "TLSv1.3"; empty before the handshake is done, as the next
-///     two std::string_view cipher() const;                // the cipher suite's name std::string_view
-///     application_protocol() const;  // what was agreed on by ALPN; empty if nothing was bool peer_said_goodbye()
-///     const;                 // the peer's close_notify has come void request_key_update();                      //
-///     new keys for what is sent from the next record on, and the
-///                                                     // wish that the peer does the same; nothing in TLS 1.2
+///     bool needs_input() const;
+///         // post-handshake messages must be answered: true, as a rule
+///     std::string explain(std::error_code) const;
+///         // one line that a person can act on, about a failure of this connection: "certificate verify failed:
+///         // self-signed certificate"; the code's own message if there is no more
+///     std::string_view version() const;
+///         // "TLSv1.3"; empty before the handshake is done, as the next two
+///     std::string_view cipher() const;
+///         // the cipher suite's name
+///     std::string_view application_protocol() const;
+///         // what was agreed on by ALPN; empty if nothing was
+///     bool peer_said_goodbye() const;
+///         // the peer's close_notify has come
+///     void request_key_update();
+///         // new keys for what is sent from the next record on, and the wish that the peer does the same; nothing in
+///         // TLS 1.2
 ///
 /// The texts live as long as the engine, or until it changes.
 template <class E>
