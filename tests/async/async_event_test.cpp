@@ -89,7 +89,7 @@ TEST_CASE("a waiter may destroy the event and all others in its turn", "[async_e
   struct local {
     static task<> wreck(stage* s) {
       const auto came = co_await s->event->wait();
-      s->log.push_back("wrecker: " + support::in_words(came));
+      s->log.push_back("wrecker: " + support::what_came(came));
       s->event.reset();
       while (s->waiters.size() > 1) s->waiters.pop_back();
     }
@@ -166,7 +166,7 @@ TEST_CASE("a wait that begins while the executor ends is closed", "[async_event]
     static task<> insist(async_event* on, journal* into) {
       for (int i = 0; i < 3; ++i) {
         const auto came = co_await on->wait();
-        into->push_back(support::in_words(came));
+        into->push_back(support::what_came(came));
       }
     }
   };

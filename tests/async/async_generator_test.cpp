@@ -50,7 +50,7 @@ async_generator<std::string> report(int times, journal* log) {
   const witness here(log);
   for (int i = 0; i < times; ++i) {
     const auto slept = co_await coflow::sleep_for(1ms);
-    co_yield std::to_string(i) + ": " + support::in_words(slept);
+    co_yield std::to_string(i) + ": " + support::what_came(slept);
   }
 }
 template <class T>

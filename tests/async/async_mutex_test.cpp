@@ -25,7 +25,7 @@ using journal = std::vector<std::string>;
 // Locks, and leaves the lock where the test has it.
 task<> lock_into(async_mutex* mutex, async_lock* out, journal* log, std::string name) {
   auto got = co_await mutex->lock();
-  log->push_back(name + ": " + support::in_words(got));
+  log->push_back(name + ": " + support::what_came(got));
   if (got) *out = std::move(*got);
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("the holder may destroy the mutex and all who wait", "[async_mutex]") 
   struct local {
     static task<> wreck(stage* s) {
       const auto got = co_await s->mutex->lock();
-      s->log.push_back("wrecker: " + support::in_words(got));
+      s->log.push_back("wrecker: " + support::what_came(got));
       s->mutex.reset();
       while (s->waiters.size() > 2) s->waiters.pop_back();
     }

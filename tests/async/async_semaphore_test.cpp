@@ -26,7 +26,7 @@ using journal = std::vector<std::string>;
 // Acquires, and leaves the permit where the test has it.
 task<> acquire_into(async_semaphore* from, std::size_t count, async_permit* out, journal* log, std::string name) {
   auto got = co_await from->acquire(count);
-  log->push_back(name + ": " + support::in_words(got));
+  log->push_back(name + ": " + support::what_came(got));
   if (got) *out = std::move(*got);
 }
 

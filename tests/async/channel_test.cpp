@@ -29,11 +29,11 @@ using journal = std::vector<std::string>;
 
 task<> send(channel<int>* to, int value, journal* log) {
   const auto sent = co_await to->send(value);
-  log->push_back("sent " + std::to_string(value) + ": " + support::in_words(sent));
+  log->push_back("sent " + std::to_string(value) + ": " + support::what_came(sent));
 }
 task<> receive(channel<int>* from, journal* log) {
   const auto got = co_await from->receive();
-  log->push_back("got " + (got ? std::to_string(*got) : support::in_words(got.error())));
+  log->push_back("got " + (got ? std::to_string(*got) : support::what_came(got.error())));
 }
 
 // A channel, an executor, and coroutines at both ends.
@@ -162,7 +162,7 @@ TEST_CASE("a value that was not sent is where it was", "[channel]") {
   struct local {
     static task<> send_from(pointers* to, std::unique_ptr<int>* value, journal* log) {
       const auto sent = co_await to->send_from(*value);
-      log->push_back(support::in_words(sent));
+      log->push_back(support::what_came(sent));
     }
   };
   manual_executor on;
@@ -524,14 +524,14 @@ class channel_game {
   void try_to_send() {
     const int value = next_++;
     const std::string modelled_outcome = closed_ ? "closed" : room() ? "ok" : "would block";
-    game_.expect("trying", support::in_words(queue_->try_send(value)), modelled_outcome);
+    game_.expect("trying", support::what_came(queue_->try_send(value)), modelled_outcome);
     if (room()) accept(value);
   }
   void try_to_receive() {
     const auto got = queue_->try_receive();
     const bool there = claimed_.empty() && available();
     const std::string otherwise = drained() ? "closed" : "would block";
-    game_.expect("trying", got ? std::to_string(*got) : support::in_words(got.error()),
+    game_.expect("trying", got ? std::to_string(*got) : support::what_came(got.error()),
                  there ? std::to_string(take()) : otherwise);
   }
   void close() {

@@ -123,7 +123,7 @@ struct stage {
 
 }  // namespace
 
-TEST_CASE("an operation that takes no stop is not cut short by a limit that asks it to", "[timeout]") {
+TEST_CASE("an operation that takes no stop is not cut short by a limit that asks it to", "[timeout_by_close]") {
   struct local {
     static task<> read(foreign_flow* flow, std::string* got) {
       const read_result given = co_await with_timeout(flow->read(), 1ms);
@@ -141,7 +141,7 @@ TEST_CASE("an operation that takes no stop is not cut short by a limit that asks
   CHECK(s.got == "late, but whole");
 }
 
-TEST_CASE("a limit by close ends any operation, and the flow", "[timeout]") {
+TEST_CASE("a limit by close ends any operation, and the flow", "[timeout_by_close]") {
   stage s;
   s.read_within(10ms);
   s.pass(9ms);
@@ -154,7 +154,7 @@ TEST_CASE("a limit by close ends any operation, and the flow", "[timeout]") {
   CHECK(s.flow.closes == 1);
 }
 
-TEST_CASE("within a limit by close the flow stays open", "[timeout]") {
+TEST_CASE("within a limit by close the flow stays open", "[timeout_by_close]") {
   stage s;
   s.write("here");
   s.read_within(10ms);
@@ -168,7 +168,7 @@ TEST_CASE("within a limit by close the flow stays open", "[timeout]") {
   CHECK(s.flow.closes == 0);
 }
 
-TEST_CASE("what was there in the turn of the limit is preferred", "[timeout]") {
+TEST_CASE("what was there in the turn of the limit is preferred", "[timeout_by_close]") {
   stage s;
   s.read_within(10ms);
   s.write("just");
@@ -178,7 +178,7 @@ TEST_CASE("what was there in the turn of the limit is preferred", "[timeout]") {
   CHECK(s.flow.closes == 0);
 }
 
-TEST_CASE("a limit by close that is past leaves the operation one try", "[timeout]") {
+TEST_CASE("a limit by close that is past leaves the operation one try", "[timeout_by_close]") {
   stage s;
   s.write("there");
   s.on.run_until_idle();
@@ -188,7 +188,7 @@ TEST_CASE("a limit by close that is past leaves the operation one try", "[timeou
   CHECK(s.got == "timed out");
 }
 
-TEST_CASE("a close that takes its time is waited for, whatever comes first", "[timeout]") {
+TEST_CASE("a close that takes its time is waited for, whatever comes first", "[timeout_by_close]") {
   stage s;
   s.flow.takes = 5ms;
   s.read_within(10ms);
@@ -203,7 +203,7 @@ TEST_CASE("a close that takes its time is waited for, whatever comes first", "[t
   CHECK(s.flow.closed);
 }
 
-TEST_CASE("a stop does not lift the limit", "[timeout]") {
+TEST_CASE("a stop does not lift the limit", "[timeout_by_close]") {
   stage s;
   s.read_within(10ms);
   s.reads->request_stop();
@@ -213,7 +213,7 @@ TEST_CASE("a stop does not lift the limit", "[timeout]") {
   CHECK(s.got == "timed out");
 }
 
-TEST_CASE("a stop ends what takes one, and the flow stays open", "[timeout]") {
+TEST_CASE("a stop ends what takes one, and the flow stays open", "[timeout_by_close]") {
   struct local {
     static task<> read(coflow::memory_flow* flow, std::string* got) {
       const read_result given = co_await with_timeout(*flow, flow->read(), 1h);
@@ -235,7 +235,7 @@ TEST_CASE("a stop ends what takes one, and the flow stays open", "[timeout]") {
   CHECK(s.got == "timed out");
 }
 
-TEST_CASE("a limit by close goes around a task of several operations, whatever that gives", "[timeout]") {
+TEST_CASE("a limit by close goes around a task of several operations, whatever that gives", "[timeout_by_close]") {
   struct local {
     // Gives how much it has read.
     static task<int> count(foreign_flow* flow) {
@@ -285,7 +285,7 @@ TEST_CASE("a limit by close goes around a task of several operations, whatever t
   }
 }
 
-TEST_CASE("a waiter that dies takes everything back", "[timeout]") {
+TEST_CASE("a waiter that dies takes everything back", "[timeout_by_close]") {
   const long before = coflow::detail::live_frames.load();
   for (const auto time : {0ms, 10ms}) {
     stage s;
@@ -299,7 +299,7 @@ TEST_CASE("a waiter that dies takes everything back", "[timeout]") {
   CHECK(coflow::detail::live_frames.load() == before);
 }
 
-TEST_CASE("when the executor goes away the flow is closed", "[timeout]") {
+TEST_CASE("when the executor goes away the flow is closed", "[timeout_by_close]") {
   auto ends = coflow::memory_pipe();
   foreign_flow flow(std::move(ends.first));
   std::string got;
@@ -365,7 +365,7 @@ class impatient {
 
 }  // namespace
 
-TEST_CASE("stopped or destroyed at any step, a limit by close leaves nothing behind", "[timeout]") {
+TEST_CASE("stopped or destroyed at any step, a limit by close leaves nothing behind", "[timeout_by_close]") {
   CHECK(support::hit_at_every_step<impatient>(support::blow::stop) > 10);
   CHECK(support::hit_at_every_step<impatient>(support::blow::destroy) > 10);
 }

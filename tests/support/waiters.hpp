@@ -26,7 +26,7 @@
 
 namespace support {
 
-inline std::string in_words(const std::error_code& code) {
+inline std::string what_came(const std::error_code& code) {
   if (code == std::errc::operation_canceled) return "canceled";
   if (code == coflow::error::closed) return "closed";
   if (code == coflow::error::no_executor) return "no executor";
@@ -35,8 +35,8 @@ inline std::string in_words(const std::error_code& code) {
   return code ? code.message() : "ok";
 }
 template <class T>
-std::string in_words(const coflow::result<T>& given) {
-  return given ? "ok" : in_words(given.error());
+std::string what_came(const coflow::result<T>& given) {
+  return given ? "ok" : what_came(given.error());
 }
 
 /// Begins `who` now, inline: nobody else runs.
@@ -50,7 +50,7 @@ void begin(manual_executor& on, job<T>& who) {
 template <class Operation>
 coflow::task<> note(Operation what, std::vector<std::string>* log, std::string name) {
   const auto came = co_await what;
-  log->push_back(name + ": " + in_words(came));
+  log->push_back(name + ": " + what_came(came));
 }
 
 /// What `body` waits for when it hangs, as an executor that finds hangs reports it.
