@@ -199,6 +199,10 @@ task<copy_result> copy_all(From* from, To* to, copy_options options) {
 /// Both flows must live until the await ends; they may be the same. They stay open, unless `options.shutdown` ends the
 /// write half of `to` when `from` has ended. Other writers of `to` have their turn between two chunks.
 ///
+/// Between flows over descriptors (`tcp_flow`, `unix_flow`, `fd_flow`), with no layer around either, bulk passes
+/// through the kernel without being copied where that is faster: from sockets and regular files to sockets and pipes.
+/// It makes no other difference, but that a file which is changed meanwhile may arrive as it has become.
+///
 /// Nothing is lost: what was read and not accepted is in `copy_result::unsent`. Errors of the two sides are told apart.
 /// Cancellation: `operation_canceled` on the side that waited; a write that had sent a part is torn (law X2), and its
 /// rest is in `unsent`. No memory for a chunk is the error not_enough_memory. Two pooled frames for itself; nothing is
