@@ -224,6 +224,54 @@ task<> over_coroutines_and_layers() {
   support::expect_data(got, "kept");
 }
 
+// A peer that speaks at its own pace, and deadlines that pass all the time, also in the turn in which bytes come.
+template <class F>
+task<> speak_slowly(F* to, int pieces) {
+  for (int i = 0; i < pieces; ++i) {
+    co_await pass(std::chrono::microseconds(i * 7919 % 500));
+    const coflow::result<void> sent = co_await to->write(buffer(std::to_string(i) + " "));
+    support::expect_success(sent);
+  }
+  co_await to->shutdown(coflow::shutdown_mode::write);
+}
+template <class F>
+task<> nothing_is_lost(F below, F peer) {
+  constexpr int pieces = 300;
+  read_deadline a(std::move(below));
+  std::string wanted;
+  for (int i = 0; i < pieces; ++i) wanted += std::to_string(i) + " ";
+  std::string all;
+  int given_up = 0;
+  task_scope scope;
+  start(scope, speak_slowly(&peer, pieces));
+  for (int round = 0;; ++round) {
+    a.expires_after(std::chrono::microseconds(round * 104'729 % 300));
+    const coflow::read_result got = co_await a.read();
+    if (got.eof()) break;
+    if (got.has_data()) {
+      all += got->text();
+    } else {
+      support::expect_error(got, coflow::error::timed_out);
+      ++given_up;
+    }
+  }
+  support::expect_same(all, wanted);
+  expect(given_up > 50, "many reads were given up");
+}
+
+TEST_CASE("no byte is lost however often deadlines pass", "[read_deadline]") {
+  auto plain = coflow::memory_pipe(10);
+  support::drive(nothing_is_lost(std::move(plain.first), std::move(plain.second)));
+  auto below = coflow::memory_pipe(10);
+  using frames = coflow::codec_flow<coflow::length_prefix_codec, memory_flow>;
+  support::drive(nothing_is_lost(frames(coflow::length_prefix_codec(), std::move(below.first)),
+                                 frames(coflow::length_prefix_codec(), std::move(below.second))));
+  auto wild = coflow::memory_pipe(10);
+  using faulty = coflow::faulty_flow<memory_flow>;
+  const auto plan = coflow::fault_plan().reads(coflow::split::random).writes(coflow::split::one_byte).slow(50us);
+  support::drive(nothing_is_lost(faulty(std::move(wild.first), plan), faulty(std::move(wild.second), plan)));
+}
+
 TEST_CASE("reads end at the deadline, and later ones at once until there is another", "[read_deadline]") {
   support::drive(reads_end_at_the_deadline());
 }
