@@ -149,7 +149,8 @@ class openssl_error_category final : public std::error_category {
     const openssl_number number(value);
     if (number.is_verification())
       return std::string("certificate verify failed: ") + X509_verify_cert_error_string(number.reason);
-    static_cast<void>(OPENSSL_init_ssl(0, nullptr));  // the words may not be there yet
+    // The words may not be there yet.
+    static_cast<void>(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr));
     if (number.is_alert()) return "the peer ended the connection with the TLS alert: " + name_of_alert(value);
     const char* reason = ERR_reason_error_string(static_cast<unsigned long>(value));
     const char* library = ERR_lib_error_string(static_cast<unsigned long>(value));
