@@ -237,6 +237,37 @@ class strange_flow {
   bool reads_;
 };
 
+// A flow that fails and does not say with what.
+class speechless_flow {
+ public:
+  using error_type = std::error_code;
+  using write_error_type = std::error_code;
+  explicit speechless_flow(bool reads) noexcept : reads_(reads) {}
+  task<coflow::read_result> read() { return reading(reads_); }
+  task<coflow::result<void>> write(buffer) { co_return std::error_code(); }
+  task<coflow::result<void>> writev(std::span<buffer>) { co_return std::error_code(); }
+  task<> shutdown(coflow::shutdown_mode) { co_return; }
+  task<> close() { co_return; }
+
+ private:
+  static task<coflow::read_result> reading(bool works) {
+    if (works) co_return buffer("x");
+    co_return std::error_code();
+  }
+  bool reads_;
+};
+
+task<> a_failure_without_a_code_is_one() {
+  speechless_flow from(false);
+  auto to = coflow::string_sink();
+  const copy_result unread = co_await coflow::copy(from, to);
+  expect(unread.read_error == std::errc::io_error && !unread.ended, "reading has failed");
+  speechless_flow both(true);
+  const copy_result unsent = co_await coflow::copy(both, both);
+  expect(unsent.write_error == std::errc::io_error, "writing has failed");
+  expect_same(unsent.unsent.text(), "x");
+}
+
 task<> strange_errors_are_errors() {
   strange_flow from(false);
   auto to = coflow::string_sink();
@@ -440,6 +471,7 @@ TEST_CASE("a limit holds to the byte, and what was read beyond it is kept", "[co
 TEST_CASE("errors of the two sides of a copy are told apart", "[copy]") {
   support::drive(errors_are_told_apart());
   support::drive(strange_errors_are_errors());
+  support::drive(a_failure_without_a_code_is_one());
   support::drive(lack_of_memory_is_an_error());
 }
 

@@ -74,6 +74,20 @@ namespace detail {
   return std::make_error_code(std::errc::not_enough_memory);
 }
 
+/// The error of something that has failed, whatever it says.
+[[nodiscard]] inline std::error_code certain(const std::error_code& failure) noexcept {
+  return failure ? failure : std::make_error_code(std::errc::io_error);
+}
+
+/// A read gave no data.
+template <class Got>
+void note_end(copy_result* into, const Got& got) {
+  if (got.eof())
+    into->ended = true;
+  else
+    into->read_error = certain(failure_of(got));
+}
+
 /// Room for reads that must not take too much. A piece that is small is copied out of it, so that whoever keeps that
 /// does not keep the room.
 class bounded_room {
@@ -111,40 +125,40 @@ template <class From, class To>
 task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into) {
   bounded_room room;
   [[maybe_unused]] bulk_watch watch;
+  buffer chunk;
+  buffer beyond;  // what is not to be sent is behind what is
   for (unsigned round = 1; into->bytes != how->limit(); ++round) {
     const std::uint64_t left = how->limit() - into->bytes;
-    buffer chunk;
-    bool ended = false;
+    bool over = true;
     try {
       bool by_room = false;
       if constexpr (has_read_into<From>) by_room = how->limit() != copy_options::no_limit;
       if (!by_room) {
         auto got = co_await from->read();
-        ended = got.eof();
-        if (got)
+        if (got) [[likely]] {
           chunk = std::move(*got);
-        else
-          into->read_error = failure_of(got);
+          over = false;
+        } else {
+          note_end(into, got);
+        }
       } else if constexpr (has_read_into<From>) {
         auto got = co_await from->read_into(room.open(left));
-        ended = got.eof();
-        if (got)
+        if (got) {
           chunk = room.take(*got);
-        else
-          into->read_error = failure_of(got);
+          over = false;
+        } else {
+          note_end(into, got);
+        }
       }
     } catch (const std::bad_alloc&) {  // no byte was lost
       into->read_error = out_of_memory();
     }
-    if (into->read_error) co_return;
-    if (ended) {
-      into->ended = true;
-      if (how->shutdown()) co_await to->shutdown(shutdown_mode::write);
+    if (over) {
+      if (into->ended && how->shutdown()) co_await to->shutdown(shutdown_mode::write);
       co_return;
     }
 
-    buffer beyond;  // what is not to be sent is behind what is
-    if (chunk.size() > left) {
+    if (chunk.size() > left) [[unlikely]] {
       beyond = chunk.share();
       chunk.remove_suffix(chunk.size() - static_cast<std::size_t>(left));
     }
@@ -152,17 +166,19 @@ task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into
     try {
       // A list, so that what an error leaves unsent is known (law W2).
       auto sent = co_await to->writev(std::span<buffer>(&chunk, 1));
-      if (sent.has_value())
+      if (sent.has_value()) [[likely]]
         chunk.clear();
       else
-        into->write_error = failure_of(sent);
+        into->write_error = certain(failure_of(sent));
     } catch (const std::bad_alloc&) {
       into->write_error = out_of_memory();
     }
     note_moved(into, size - chunk.size());
-    beyond.remove_prefix(size - chunk.size());
-    into->unsent = beyond.empty() ? std::move(chunk) : std::move(beyond);
-    if (into->write_error) co_return;
+    if (into->write_error || !beyond.empty()) [[unlikely]] {
+      beyond.remove_prefix(size - chunk.size());
+      into->unsent = beyond.empty() ? std::move(chunk) : std::move(beyond);
+      co_return;
+    }
 
     if constexpr (moves_directly<From, To, copy_result>) {
       if (watch.sees_bulk(size) && into->bytes != how->limit()) {
