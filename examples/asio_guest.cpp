@@ -113,8 +113,12 @@ int main(int count, char** words) {
   std::printf("listening on %s\n", listener->local_endpoint().to_string().c_str());
   std::fflush(stdout);
 
-  asio::io_context host;
   coflow::event_loop loop;
+  if (loop.native_handle() < 0) {  // on systems without epoll
+    std::fprintf(stderr, "asio_guest: this loop has no handle that a host could wait for\n");
+    return 1;
+  }
+  asio::io_context host;
   asio_guest guest(host, loop);
   ticker ticks(host);
 

@@ -97,6 +97,11 @@ int main(int count, char** words) {
   std::printf("listening on %s\n", listener->local_endpoint().to_string().c_str());
   std::fflush(stdout);
 
+  coflow::event_loop loop;
+  if (loop.native_handle() < 0) {  // on systems without epoll
+    std::fprintf(stderr, "libuv_guest: this loop has no handle that a host could wait for\n");
+    return 1;
+  }
   uv_loop_t host;
   uv_loop_init(&host);
   int ticked = 0;
@@ -105,7 +110,6 @@ int main(int count, char** words) {
   ticks.data = &ticked;
   uv_timer_start(&ticks, on_tick, 50, 50);
 
-  coflow::event_loop loop;
   libuv_guest guest(&host, loop);
 
   int left = clients;

@@ -421,7 +421,7 @@ TEST_CASE("a coroutine may die while another thread requests its stop", "[cancel
         std::string got;
         const std::stop_token token = other.next();
         const foreign dies = read_until_told(&ends.first, token, &got);
-        if (i % 2 == 0) co_await support::turns(i % 3);
+        if (i % 2 == 0) co_await support::loop_turns(i % 3);
       }
       const result<void> sent = co_await ends.second.write(buffer("kept"));
       CHECK(sent);

@@ -332,7 +332,7 @@ TEST_CASE("what has no room for an error comes in a result", "[timeout]") {
       CHECK(*at_once == 3);
       const result<int*> reference = co_await with_timeout(pass_reference(at, target), 1h);
       CHECK(*reference == target);
-      const result<void> nothing = co_await with_timeout(support::turns(1), 1h);
+      const result<void> nothing = co_await with_timeout(support::loop_turns(1), 1h);
       CHECK(nothing);
       gate never;
       const result<int> late = co_await with_timeout(pass(&never, 1), 1ms);

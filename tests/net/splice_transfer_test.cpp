@@ -121,7 +121,7 @@ task<> hear(F* from, hearing* out, std::uint64_t pause_every = 0) {
     out->bytes += got->size();
     if (pause_every == 0 || out->bytes < next_pause) continue;
     next_pause += pause_every;
-    co_await support::turns(3);
+    co_await support::loop_turns(3);
   }
 }
 template <class F>
@@ -183,7 +183,7 @@ task<> transfer(pair_of<From>* from, pair_of<To>* to, std::uint64_t size, outcom
   task_scope scope;
   scope.spawn(say(&from->first, size)).value();
   scope.spawn(hear(&to->second, &out->heard, 3 * mib)).value();
-  co_await support::turns(30);  // so that there is much when the transfer begins
+  co_await support::loop_turns(30);  // so that there is much when the transfer begins
   copy_result copied = co_await coflow::copy(from->second, to->first, copy_options().shutdown(true));
   out->copied = std::move(copied);
   const coflow::result<void> joined = co_await scope.join();
@@ -245,7 +245,7 @@ task<> with_urgent_bytes(pair_of<tcp_flow>* from, pair_of<tcp_flow>* to, outcome
     co_await into->shutdown(shutdown_mode::write);
   };
   scope.spawn(pour(&from->first)).value();
-  co_await support::turns(30);
+  co_await support::loop_turns(30);
   copy_result copied = co_await coflow::copy(from->second, to->first, copy_options().shutdown(true));
   out->copied = std::move(copied);
   const coflow::result<void> joined = co_await scope.join();
@@ -341,7 +341,7 @@ task<> stopped_half_way(pair_of<tcp_flow>* from, pair_of<tcp_flow>* to, std::uin
       heard.right = heard.right && follows(heard.bytes, got->text());
       heard.bytes += got->size();
     }
-    co_await support::turns(50);  // nobody reads: the transfer comes to rest
+    co_await support::loop_turns(50);  // nobody reads: the transfer comes to rest
     scope.cancel();
     const coflow::result<void> joined = co_await scope.join();
     joined.value();
@@ -389,7 +389,7 @@ task<> left_half_way(pair_of<tcp_flow>* from, pair_of<tcp_flow>* to) {
   task_scope scope;
   scope.spawn(say(&from->first, 64 * mib)).value();
   scope.spawn(copy_into(&from->second, &to->first, copy_options(), &copied)).value();
-  co_await support::turns(200);
+  co_await support::loop_turns(200);
 }
 
 TEST_CASE("a bulk transfer that is destroyed half-way leaves nothing behind", "[splice_transfer]") {
@@ -407,7 +407,7 @@ TEST_CASE("a bulk transfer that is destroyed half-way leaves nothing behind", "[
     const auto begin = [](task_scope* in, pair_of<tcp_flow>* a, pair_of<tcp_flow>* b, copy_result* out) -> task<> {
       in->spawn(say(&a->first, 64 * mib)).value();
       in->spawn(copy_into(&a->second, &b->first, copy_options(), out)).value();
-      co_await support::turns(200);
+      co_await support::loop_turns(200);
     };
     coflow::run(loop, begin(&scope, &from, &to, &copied));
   }
@@ -427,7 +427,7 @@ task<> source_is_reset(pair_of<tcp_flow>* from, pair_of<tcp_flow>* to, std::uint
     sent += mib;
   }
   from->first.reset();
-  while (!out->copied.error()) co_await support::turns(1);
+  while (!out->copied.error()) co_await support::loop_turns(1);
   to->first.reset();
   const coflow::result<void> joined = co_await scope.join();
   joined.value();
@@ -556,7 +556,7 @@ task<> fails_at(pair_of<tcp_flow>* from, pair_of<tcp_flow>* to, copy_result* out
   scope.spawn(say(&from->first, 32 * mib)).value();
   hearing heard;
   scope.spawn(hear(&to->second, &heard, 2 * mib)).value();
-  co_await support::turns(30);
+  co_await support::loop_turns(30);
   copy_result copied = co_await coflow::copy(from->second, to->first);
   *out = std::move(copied);
   const coflow::read_result got = co_await from->second.read();

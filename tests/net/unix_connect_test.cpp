@@ -33,7 +33,7 @@ using coflow::unix_listener;
 using coflow::unix_listener_options;
 using support::directory;
 using support::finishes;
-using support::turns;
+using support::loop_turns;
 using namespace std::chrono_literals;
 
 unix_address own_name(const char* what) {
@@ -91,7 +91,7 @@ task<> cancelled(crowd* in, bool at_once, attempt* seen) {
   task_scope scope;
   if (at_once) scope.cancel();
   scope.spawn(connect_one(in->listener.local_address(), unix_connect_options(), seen)).value();
-  co_await turns(3);
+  co_await loop_turns(3);
   CHECK(seen->over == at_once);
   scope.cancel();
   const result<void> joined = co_await scope.join();

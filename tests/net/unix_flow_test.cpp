@@ -37,7 +37,7 @@ using support::message_of;
 using support::notes;
 using support::say;
 using support::several;
-using support::turns;
+using support::loop_turns;
 using support::unique_fd;
 
 static_assert(coflow::check_flow_shape<unix_flow>());
@@ -252,28 +252,28 @@ namespace {
 task<> divided(one_end* end, bool reads_already, std::string* heard, notes* last) {
   task_scope scope;
   if (reads_already) start(scope, read_all(&end->flow, heard, last));
-  co_await turns(3);
+  co_await loop_turns(3);
   for (int i = 0; i < 3; ++i) {
     say(end->peer, "ab");
     say_with_descriptor(end->peer, "cd");
     say(end->peer, "ef");
   }
   if (!reads_already) start(scope, read_all(&end->flow, heard, last));
-  for (int i = 0; i < 1000 && heard->size() < 18; ++i) co_await turns(1);
+  for (int i = 0; i < 1000 && heard->size() < 18; ++i) co_await loop_turns(1);
   end->peer.reset();
   co_await ended(&scope);
 }
 task<> urgent(one_end* end, std::string* heard, notes* last) {
   task_scope scope;
   start(scope, read_all(&end->flow, heard, last));
-  co_await turns(3);
+  co_await loop_turns(3);
   for (int i = 0; i < 3; ++i) {
     say(end->peer, "ab");
     if (::send(end->peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL) != 1) break;  // some systems have none
     say(end->peer, "cd");
-    co_await turns(i);
+    co_await loop_turns(i);
   }
-  for (int i = 0; i < 100; ++i) co_await turns(1);
+  for (int i = 0; i < 100; ++i) co_await loop_turns(1);
   CHECK(heard->size() >= 8);
   end->peer.reset();
   co_await ended(&scope);
@@ -310,10 +310,10 @@ task<> dropping(one_end* end, std::size_t* at_once, std::size_t* in_the_end, not
   for (int i = 0; i < 200; ++i) say_with_descriptor(end->peer, "x");
   co_await end->flow.shutdown(shutdown_mode::read);
   *at_once = unread(end->flow.native_handle());
-  for (int i = 0; i < 10; ++i) co_await turns(1);
+  for (int i = 0; i < 10; ++i) co_await loop_turns(1);
   *in_the_end = unread(end->flow.native_handle());
   say(end->peer, "more");
-  co_await turns(3);
+  co_await loop_turns(3);
   *in_the_end += unread(end->flow.native_handle());
   co_await read_one(&end->flow, after);
   co_await write_one(&end->flow, "still writing", after);
@@ -331,7 +331,7 @@ task<> dropping_ends(std::optional<one_end>* end, ended_by how) {
     released = unique_fd((*end)->flow.release());
     CHECK(unread(released.get()) != 0);
   }
-  co_await turns(3);
+  co_await loop_turns(3);
   if (how == ended_by::release) CHECK(unread(released.get()) != 0);
 }
 }  // namespace
@@ -374,7 +374,7 @@ task<> waits_for_a_reset(one_end* end, notes* reads, notes* writes) {
   task_scope scope;
   start(scope, read_one(&end->flow, reads));
   start(scope, write_one(&end->flow, std::string(4 << 20, 'w'), writes));
-  co_await turns(3);
+  co_await loop_turns(3);
   CHECK(writes->all.empty());
   end->peer.reset();
   co_await ended(&scope);
@@ -473,7 +473,7 @@ namespace {
 task<> torn(one_end* end, bool destroy, notes* first, notes* later) {
   std::optional<task_scope> scope(std::in_place);
   start(*scope, write_one(&end->flow, std::string(8 << 20, 'x'), first));
-  co_await turns(3);
+  co_await loop_turns(3);
   CHECK(first->all.empty());
   if (destroy) {
     scope.reset();
@@ -528,7 +528,7 @@ task<> much(two_ends* ends, std::string* at_left, std::string* at_right, notes* 
 task<> count_turns(const notes* until, int* count) {
   while (until->all.empty()) {
     ++*count;
-    co_await turns(1);
+    co_await loop_turns(1);
   }
 }
 task<> long_list(two_ends* ends, notes* sent, int* turns_of_others, std::string* heard, notes* last) {
@@ -536,7 +536,7 @@ task<> long_list(two_ends* ends, notes* sent, int* turns_of_others, std::string*
   start(scope, write_list(&ends->left, 20'000, sent));
   start(scope, count_turns(sent, turns_of_others));
   start(scope, read_all(&ends->right, heard, last));
-  while (sent->all.empty()) co_await turns(1);
+  while (sent->all.empty()) co_await loop_turns(1);
   co_await ends->left.close();
   co_await ended(&scope);
 }
@@ -544,13 +544,13 @@ enum class given_up { cancelled, destroyed, closed, flow_destroyed };
 task<> long_list_given_up(std::optional<two_ends>* ends, given_up how, notes* sent) {
   std::optional<task_scope> scope(std::in_place);
   start(*scope, write_list(&(*ends)->left, 20'000, sent));
-  co_await turns(1);
+  co_await loop_turns(1);
   CHECK(sent->all.empty());
   if (how == given_up::cancelled) scope->cancel();
   if (how == given_up::destroyed) scope.reset();
   if (how == given_up::closed) co_await (*ends)->left.close();
   if (how == given_up::flow_destroyed) ends->reset();
-  co_await turns(5);
+  co_await loop_turns(5);
   if (scope) co_await ended(&*scope);
 }
 }  // namespace

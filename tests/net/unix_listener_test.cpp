@@ -34,7 +34,7 @@ using coflow::unix_listener;
 using coflow::unix_listener_options;
 using support::directory;
 using support::finishes;
-using support::turns;
+using support::loop_turns;
 using support::unique_fd;
 
 static_assert(!std::is_copy_constructible_v<unix_listener>);
@@ -95,7 +95,7 @@ task<> accept_one(unix_listener* listener, accepted* seen) {
 task<> accept_then_close(unix_listener* listener, accepted* pending, accepted* late) {
   task_scope scope;
   scope.spawn(accept_one(listener, pending)).value();
-  co_await turns(2);
+  co_await loop_turns(2);
   listener->close();
   CHECK_FALSE(pending->over);
   const result<void> joined = co_await scope.join();
@@ -108,7 +108,7 @@ task<> accept_three(unix_listener* listener, std::vector<unique_fd>* clients, st
   for (int i = 0; i < 2; ++i) co_await accept_one(listener, &(*seen)[static_cast<std::size_t>(i)]);
   task_scope scope;
   scope.spawn(accept_one(listener, &(*seen)[2])).value();
-  co_await turns(2);
+  co_await loop_turns(2);
   CHECK_FALSE((*seen)[2].over);
   clients->push_back(raw_connect(listener->local_address()));
   const result<void> joined = co_await scope.join();

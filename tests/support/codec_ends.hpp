@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/children.hpp"
 #include "support/toy_codec.hpp"
 
 namespace codec_ends {
@@ -27,6 +28,7 @@ using coflow::result;
 using coflow::shutdown_mode;
 using coflow::task;
 using coflow::task_scope;
+using support::shutdown_once;
 using support::toy_codec;
 using support::toy_role;
 
@@ -73,11 +75,6 @@ task<> write_once(F* flow, std::string text, came<result<void>>* out) {
 template <class F>
 task<> close_once(F* flow, bool* done) {
   co_await flow->close();
-  *done = true;
-}
-template <class F>
-task<> shutdown_once(F* flow, shutdown_mode mode, bool* done) {
-  co_await flow->shutdown(mode);
   *done = true;
 }
 template <class T>

@@ -107,7 +107,7 @@ class watchdog final : public coflow::timer {
 }
 
 /// Lets everybody else run that is ready, and the loop look at its descriptors.
-inline coflow::task<> turns(int count) {
+inline coflow::task<> loop_turns(int count) {
   for (int i = 0; i < count; ++i) {
     const coflow::result<void> slept = co_await coflow::sleep_for(std::chrono::milliseconds(0));
     slept.value();
