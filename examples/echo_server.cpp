@@ -1,7 +1,8 @@
 // echo_server --port P [--host H] | --unix PATH   [--mode echo|sink] [--threads N] [--reactor epoll|poll]
-//             [--tls --cert FILE --key FILE]
+//             [--tls --cert FILE --key FILE [--client-ca FILE] [--alpn NAME]]
 // Sends back what it is sent, or throws it away; N event loops share the port. With --tls the clients speak TLS, and
-// the files have the server's certificate and its key, in PEM. SIGINT and SIGTERM end it.
+// the files have the server's certificate and its key, in PEM; with --client-ca they must show a certificate from one
+// of the authorities in FILE, and NAME is the protocol to agree on. SIGINT and SIGTERM end it.
 #include <charconv>
 #include <coflow/coflow.hpp>
 #include <csignal>
@@ -27,6 +28,8 @@ struct settings {
   bool tls = false;
   std::string certificate;
   std::string key;
+  std::string client_authorities;
+  std::string protocol;
 #ifdef COFLOW_EXAMPLE_TLS
   std::optional<coflow::openssl_context> context;  // there is one with --tls
 #endif
@@ -127,8 +130,11 @@ int serve_path(const settings& wanted) {
 bool prepare_tls(settings& wanted) {
   if (!wanted.tls) return true;
 #ifdef COFLOW_EXAMPLE_TLS
-  auto made =
-      coflow::openssl_context::server(coflow::openssl_options().certificate_files(wanted.certificate, wanted.key));
+  coflow::openssl_options options;
+  options.certificate_files(wanted.certificate, wanted.key);
+  if (!wanted.client_authorities.empty()) options.trust_file(wanted.client_authorities).require_client_certificate();
+  if (!wanted.protocol.empty()) options.application_protocols({wanted.protocol});
+  auto made = coflow::openssl_context::server(options);
   if (made) wanted.context = std::move(*made);
   if (!made) std::fprintf(stderr, "echo_server: %s\n", made.error().message().c_str());
   return made.has_value();
@@ -151,6 +157,8 @@ bool read_setting(std::string_view name, std::string_view value, settings& found
   if (name == "--mode") return found.sink = value == "sink", value == "sink" || value == "echo";
   if (name == "--cert") return found.certificate = value, !value.empty();
   if (name == "--key") return found.key = value, !value.empty();
+  if (name == "--client-ca") return found.client_authorities = value, !value.empty();
+  if (name == "--alpn") return found.protocol = value, !value.empty();
   if (name == "--threads") return read_number(value, found.threads) && found.threads >= 1 && found.threads <= 1024;
   if (name != "--reactor") return false;
   found.reactor = value == "poll" ? coflow::reactor::poll : coflow::reactor::epoll;
@@ -175,8 +183,9 @@ std::optional<settings> read_arguments(int count, char** words) {
     std::fprintf(stderr, "echo_server: --port or --unix is needed, one of them\n");
     return std::nullopt;
   }
-  if (found.tls == found.certificate.empty() || found.tls == found.key.empty()) {
-    std::fprintf(stderr, "echo_server: --tls, --cert and --key go together\n");
+  const bool more = !found.client_authorities.empty() || !found.protocol.empty();
+  if (found.tls == found.certificate.empty() || found.tls == found.key.empty() || (more && !found.tls)) {
+    std::fprintf(stderr, "echo_server: --tls, --cert and --key go together, and --client-ca and --alpn with them\n");
     return std::nullopt;
   }
   return found;
@@ -190,7 +199,7 @@ int main(int count, char** words) {
     std::fprintf(stderr,
                  "usage: echo_server --port P [--host H] | --unix PATH"
                  "   [--mode echo|sink] [--threads N] [--reactor epoll|poll]"
-                 " [--tls --cert FILE --key FILE]\n");
+                 " [--tls --cert FILE --key FILE [--client-ca FILE] [--alpn NAME]]\n");
     return 2;
   }
   try {

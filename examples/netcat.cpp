@@ -1,9 +1,10 @@
-// netcat [-v] [--tls [--ca FILE]] HOST PORT   connects, or
+// netcat [-v] [--tls [--ca FILE] [--cert FILE --key FILE] [--alpn NAME]] HOST PORT   connects, or
 // netcat [-v] -l [HOST] PORT                  waits for one connection;
 // sends standard input to the other side, and what comes from there to standard output, until both have ended. The end
 // of standard input ends the sending direction alone, as nc -N does; -N itself is taken and changes nothing. With -v it
 // says on standard error where it listens and with whom it talks. With --tls it speaks TLS with a server whose
-// certificate is for HOST, and from an authority that the system trusts, or one of those in FILE.
+// certificate is for HOST, and from an authority that the system trusts, or one of those in FILE; a server that wants
+// to know with whom it talks is shown a certificate of one's own, and NAME is the protocol to agree on.
 #include <charconv>
 #include <coflow/coflow.hpp>
 #include <csignal>
@@ -29,6 +30,9 @@ struct settings {
   bool talks = false;
   bool tls = false;
   std::string authorities;
+  std::string certificate;
+  std::string key;
+  std::string protocol;
 };
 
 // What ends the program: the first thing that goes wrong, or a signal.
@@ -138,6 +142,8 @@ task<result<void>> talk(F connection, outcome* end) {
 task<result<void>> talk_over_tls(coflow::tcp_flow connection, settings wanted, outcome* end) {
   coflow::openssl_options options;
   if (!wanted.authorities.empty()) options.trust_file(wanted.authorities);
+  if (!wanted.certificate.empty()) options.certificate_files(wanted.certificate, wanted.key);
+  if (!wanted.protocol.empty()) options.application_protocols({wanted.protocol});
   auto context = coflow::openssl_context::client(options);
   if (!context) {
     end->fail(context.error().message(), context.error());
@@ -148,8 +154,12 @@ task<result<void>> talk_over_tls(coflow::tcp_flow connection, settings wanted, o
     end->fail(tls.error().message(), tls.error());
     co_return tls.error().code();
   }
-  const std::string version(tls->version());
-  if (wanted.talks) std::fprintf(stderr, "%s, %s\n", version.c_str(), std::string(tls->cipher()).c_str());
+  if (wanted.talks) {
+    const std::string version(tls->version());
+    const std::string protocol(tls->application_protocol());
+    std::fprintf(stderr, "%s, %s%s%s\n", version.c_str(), std::string(tls->cipher()).c_str(),
+                 protocol.empty() ? "" : ", ", protocol.c_str());
+  }
   co_return co_await talk(std::move(*tls), end);
 }
 #endif
@@ -189,14 +199,21 @@ std::optional<settings> read_arguments(int count, char** words) {
       found.tls = true;
     else if (word == "--ca" && i + 1 < count)
       found.authorities = words[++i];
+    else if (word == "--cert" && i + 1 < count)
+      found.certificate = words[++i];
+    else if (word == "--key" && i + 1 < count)
+      found.key = words[++i];
+    else if (word == "--alpn" && i + 1 < count)
+      found.protocol = words[++i];
     else if (word.starts_with("-") && word != "-N")
       return std::nullopt;
     else if (word != "-N")
       names.push_back(word);
   }
   if (names.size() == 1 && found.listens) names.insert(names.begin(), "0.0.0.0");
-  if (names.size() != 2 || (found.tls && found.listens) || (!found.tls && !found.authorities.empty()))
-    return std::nullopt;
+  const bool tells_tls = !found.authorities.empty() || !found.certificate.empty() || !found.protocol.empty();
+  if (names.size() != 2 || (found.tls && found.listens) || (!found.tls && tells_tls)) return std::nullopt;
+  if (found.certificate.empty() != found.key.empty()) return std::nullopt;
   found.host = names[0];
   const char* const last = names[1].data() + names[1].size();
   const auto [end, wrong] = std::from_chars(names[1].data(), last, found.port);
@@ -209,7 +226,9 @@ std::optional<settings> read_arguments(int count, char** words) {
 int main(int count, char** words) {
   const std::optional<settings> wanted = read_arguments(count, words);
   if (!wanted) {
-    std::fprintf(stderr, "usage: netcat [-N] [-v] [--tls [--ca FILE]] HOST PORT, or netcat [-v] -l [HOST] PORT\n");
+    std::fprintf(stderr,
+                 "usage: netcat [-N] [-v] [--tls [--ca FILE] [--cert FILE --key FILE] [--alpn NAME]] HOST PORT,"
+                 " or netcat [-v] -l [HOST] PORT\n");
     return 2;
   }
 #ifndef COFLOW_EXAMPLE_TLS

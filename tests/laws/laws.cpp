@@ -15,6 +15,9 @@
 #include "laws/factories.hpp"
 #include "laws/hidden_factory.hpp"
 #include "laws/wrapper_factories.hpp"
+#ifdef COFLOW_WITH_OPENSSL
+#include "laws/tls_factories.hpp"
+#endif
 #include "support/proof.hpp"
 
 namespace {
@@ -132,6 +135,10 @@ int main(int argc, char** argv) {
         goodbye);
   check("tee, limited, idle_timeout, secure, read_deadline",
         hidden_codec(over_tee<over_limited<over_idle_timeout<over_secure<over_read_deadline<>>>>>()), goodbye);
+#ifdef COFLOW_WITH_OPENSSL
+  check("tls", hidden_codec(over_tls<>()), goodbye);
+  check<event_loop>("tls over tcp", hidden_codec(over_tls<tcp>()), goodbye);
+#endif
   check<event_loop>("tcp", tcp());
   check<event_loop>("unix", local(), law_options(), no_reset);
 #ifndef COFLOW_FEWER_FLOWS  // each more costs compile time, under a sanitizer above all
