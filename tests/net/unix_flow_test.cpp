@@ -33,11 +33,11 @@ using coflow::task_scope;
 using coflow::unix_flow;
 using support::finishes;
 using support::hear_all;
+using support::loop_turns;
 using support::message_of;
 using support::notes;
 using support::say;
 using support::several;
-using support::loop_turns;
 using support::unique_fd;
 
 static_assert(coflow::check_flow_shape<unix_flow>());
