@@ -26,6 +26,9 @@
 #include <utility>
 
 #include "laws/factories.hpp"
+#ifdef COFLOW_WITH_OPENSSL
+#include "laws/tls_factories.hpp"
+#endif
 #include "support/proof.hpp"
 
 namespace {
@@ -244,6 +247,10 @@ int main(int argc, char** argv) {
   sweep(proof, "codec_flow, secure", over_secure<>());
   sweep(proof, "secure, any, frames", over_secure<over_any<over_frames<>>>());
   sweep<coflow::event_loop>(proof, "tcp", tcp());
+#ifdef COFLOW_WITH_OPENSSL
+  tls_contexts::all();  // made once, and not in the middle of a sweep
+  sweep(proof, "tls", over_tls<>());
+#endif
   sweep<coflow::event_loop>(proof, "frames over tcp", over_frames<tcp>());
   return proof.end();
 }

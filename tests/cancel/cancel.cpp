@@ -28,6 +28,9 @@
 #include "laws/factories.hpp"
 #include "laws/hidden_factory.hpp"
 #include "laws/wrapper_factories.hpp"
+#ifdef COFLOW_WITH_OPENSSL
+#include "laws/tls_factories.hpp"
+#endif
 #include "support/manual_executor.hpp"
 #include "support/proof.hpp"
 
@@ -387,6 +390,9 @@ int main(int argc, char** argv) {
   sweep(proof, "buffered_reader", hidden_flow(over_reader<>()));
   sweep(proof, "buffered_reader over 1000 bytes", hidden_flow(over_reader<>(memory(1000))));
   sweep(proof, "tee, throttled, frames, counted", hidden_codec(over_tee<over_crawling<over_frames<over_counted<>>>>()));
+#ifdef COFLOW_WITH_OPENSSL
+  sweep(proof, "tls", over_tls<>());
+#endif
   sweep<turned>(proof, "tcp", tcp());
   sweep<turned>(proof, "secure over tcp", over_secure<tcp>());
   if (proof.has("--long")) {
