@@ -1,14 +1,17 @@
 #include "coflow/async/channel.hpp"
 
 #include <algorithm>
+#include <any>
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -348,6 +351,41 @@ TEST_CASE("values of all kinds go through, and those that stay behind are destro
   CHECK(texts.try_send(kept));
   CHECK(texts.try_receive().value() == kept);
   CHECK_THROWS_AS(channel<std::string>(SIZE_MAX / 2), std::bad_alloc);
+}
+
+namespace {
+
+template <class T>
+task<> note_end(channel<T>* from, journal* log) {
+  const auto got = co_await from->receive();
+  log->push_back(support::what_came(got));
+}
+// What is said where there is no value: to one who asks, who waits, and who comes too late.
+template <class T>
+journal ends_of() {
+  manual_executor on;
+  channel<T> queue(1);
+  journal log{support::what_came(queue.try_receive())};
+  auto waits = job<void>::of(note_end(&queue, &log));
+  waits.start(on);
+  on.run_until_idle();
+  queue.close();
+  on.run_until_idle();
+  log.push_back(support::what_came(queue.try_receive()));
+  support::drive(on, note_end(&queue, &log));
+  return log;
+}
+
+}  // namespace
+
+TEST_CASE("the end of a channel is no value, even where an error could be one", "[channel]") {
+  const journal said{"would block", "closed", "closed", "closed"};
+  CHECK(ends_of<int>() == said);
+  CHECK(ends_of<coflow::result<int>>() == said);
+  CHECK(ends_of<coflow::read_result>() == said);
+  CHECK(ends_of<std::variant<int, std::error_code>>() == said);
+  CHECK(ends_of<coflow::error>() == said);
+  CHECK(ends_of<std::any>() == said);
 }
 
 TEST_CASE("a million values go through a channel without an allocation, whoever waits for whom", "[channel]") {

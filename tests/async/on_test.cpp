@@ -11,6 +11,7 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "coflow/async/sleep.hpp"
@@ -132,6 +133,40 @@ TEST_CASE("a task may give anything but a reference, and throw", "[on]") {
   CHECK(given(result_of(-1)).error() == error::truncated);
   CHECK(given(bytes())->text() == "bytes");
   CHECK_THROWS_WITH(given(throwing()), "thrown there");
+}
+
+namespace {
+
+template <class T>
+task<T> pass_and_give(support::gate* at, T gives) {
+  co_await at->pass();
+  co_return gives;
+}
+// What is said of a task that did not begin, or did not end.
+template <class T>
+std::error_code verdict_on(T gives, bool begins) {
+  manual_executor here;
+  manual_executor there;
+  support::gate shut;
+  auto sends = sent(there, pass_and_give(&shut, std::move(gives)));
+  if (!begins) sends.request_stop();
+  sends.start(here);
+  settle(here, there);
+  there.finish();
+  here.run_until_idle();
+  const result<T> came = sends.take();
+  if (came) return std::error_code();
+  return came.error();
+}
+
+}  // namespace
+
+TEST_CASE("that a task did not end is no value, even where an error could be one", "[on]") {
+  using either = std::variant<int, std::error_code>;
+  CHECK(verdict_on(error::truncated, false) == std::errc::operation_canceled);
+  CHECK(verdict_on(error::truncated, true) == error::closed);
+  CHECK(verdict_on(either(1), false) == std::errc::operation_canceled);
+  CHECK(verdict_on(either(1), true) == error::closed);
 }
 
 TEST_CASE("a task may be sent to the executor that waits for it", "[on]") {

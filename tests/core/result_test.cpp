@@ -1,5 +1,6 @@
 #include "coflow/core/result.hpp"
 
+#include <any>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -127,6 +128,16 @@ TEST_CASE("unexpected names the error where the two could be mistaken", "[result
   CHECK(of_bool.error() == error::closed);
   const result<void> nothing = unexpected<error>(error::closed);
   CHECK(nothing.error() == error::closed);
+}
+
+TEST_CASE("a value may be of a type that is made from anything", "[result]") {
+  result<std::any> first = std::any(3);
+  result<std::any> second = unexpected<std::error_code>(error::closed);
+  const result<std::any> copy = first;
+  std::swap(first, second);
+  CHECK(std::any_cast<int>(*copy) == 3);
+  CHECK(std::any_cast<int>(*second) == 3);
+  CHECK(first.error() == error::closed);
 }
 
 TEST_CASE("a result converts to bool only when asked", "[result]") {

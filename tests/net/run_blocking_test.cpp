@@ -16,6 +16,7 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "coflow/async/spawn.hpp"
@@ -293,6 +294,19 @@ TEST_CASE("no call is made in a stopped task, on an executor that goes away, or 
   CHECK(comer.late->take().error() == error::closed);
   CHECK(calls == 0);
   CHECK(pool.threads() == 0);
+}
+
+TEST_CASE("that no call was made is no value, even where an error could be one", "[run_blocking]") {
+  using either = std::variant<int, std::error_code>;
+  blocking_pool pool = short_lived();
+  manual_executor on;
+  auto stopped = job<result<either>>::of(call_on(&pool, [] { return either(1); }));
+  stopped.request_stop();
+  stopped.start(on);
+  on.run_until_idle();
+  const result<either> came = stopped.take();
+  REQUIRE_FALSE(came);
+  CHECK(came.error() == std::errc::operation_canceled);
 }
 
 TEST_CASE("without a thread to be had it is an error of the system", "[run_blocking]") {

@@ -60,7 +60,7 @@ class [[nodiscard]] receive_operation final : public detail::receiving<T> {
   [[nodiscard]] result<T> await_resume() noexcept {
     if (std::exchange(this->claims_, false)) [[likely]]
       return this->room_.template take<result<T>>();
-    return detail::error_of(this->verdict_);
+    return unexpected<std::error_code>(detail::error_of(this->verdict_));  // also where a `T` can be made from one
   }
 };
 
@@ -121,7 +121,7 @@ class channel {
   /// `error::closed` when the channel is closed and nothing is left in it.
   [[nodiscard]] result<T> try_receive() noexcept {
     if (block_->try_claim()) return block_->template take<result<T>>();
-    return why_not(block_->drained());
+    return unexpected<std::error_code>(why_not(block_->drained()));
   }
 
   /// Ends sending: sends give `error::closed`, also those that wait. Receivers drain what is there, then they get it

@@ -44,7 +44,7 @@ class [[nodiscard]] on_operation final : public operation {
     return true;
   }
   [[nodiscard]] fallible<T> await_resume() {
-    if (outcome_) return outcome_;
+    if (outcome_) return detail::failed_with<fallible<T>>(outcome_);
     return remote_->take();
   }
 

@@ -53,4 +53,16 @@ template <class Outcome>
     return std::make_error_code(std::errc::io_error);
 }
 
+namespace detail {
+
+/// A `Result` that holds an error, also where the value could be made from an error code.
+template <class Result>
+[[nodiscard]] Result failed_with(std::error_code code) {
+  if constexpr (std::is_constructible_v<Result, unexpected<std::error_code>>)
+    return Result(unexpected<std::error_code>(code));
+  else
+    return Result(code);
+}
+
+}  // namespace detail
 }  // namespace coflow::inline v0

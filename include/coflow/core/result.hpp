@@ -85,15 +85,15 @@ class [[nodiscard]] result {
   }
   /// A value, from whatever makes one; implicitly from whatever converts to one.
   template <class U = T>
-    requires(std::constructible_from<T, U &&> && !std::same_as<std::remove_cvref_t<U>, result> &&
+    requires(!std::same_as<std::remove_cvref_t<U>, result> && std::constructible_from<T, U &&> &&
              (std::convertible_to<U &&, T> || !std::convertible_to<U &&, E>))
   explicit(!std::convertible_to<U&&, T>) result(U&& value) : has_(true) {
     detail::construct(value_, std::forward<U>(value));
   }
   /// An error, from whatever converts to one and not to a value too.
   template <class U>
-    requires(std::convertible_to<U &&, E> && !std::convertible_to<U &&, T> &&
-             !std::same_as<std::remove_cvref_t<U>, result>)
+    requires(!std::same_as<std::remove_cvref_t<U>, result> && std::convertible_to<U &&, E> &&
+             !std::convertible_to<U &&, T>)
   result(U&& error) : has_(false) {  // NOLINT: conversion is the point
     detail::construct(error_, std::forward<U>(error));
   }

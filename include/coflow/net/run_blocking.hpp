@@ -71,13 +71,15 @@ class blocking_call final : public blocking_job, public pooled {
 template <class F>
 class [[nodiscard]] blocking_operation final : public detail::blocking_wait {
  public:
+  using result_type = fallible<typename detail::blocking_call<F>::value_type>;
+
   blocking_operation(detail::blocking_desk& desk, F&& function) : blocking_wait(desk), function_(std::move(function)) {}
   blocking_operation(blocking_operation&& unbegun)
       : blocking_wait(unbegun.desk()), function_(std::move(unbegun.function_)) {}
   ~blocking_operation() = default;
 
-  [[nodiscard]] fallible<typename detail::blocking_call<F>::value_type> await_resume() {
-    if (this->failure()) return this->failure();
+  [[nodiscard]] result_type await_resume() {
+    if (this->failure()) return detail::failed_with<result_type>(this->failure());
     return static_cast<detail::blocking_call<F>&>(this->job()).take();
   }
 

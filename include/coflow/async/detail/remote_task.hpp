@@ -174,7 +174,7 @@ class remote_task final : public remote_block, public pooled {
   /// there.
   [[nodiscard]] fallible<T> take() {
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    if (!given_) return error::closed;
+    if (!given_) return failed_with<fallible<T>>(error::closed);
     return std::move(*given_);
   }
   /// Ends what was given, on the side that it belongs to.

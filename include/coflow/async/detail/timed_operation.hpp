@@ -26,15 +26,6 @@ using limited_t =
     fallible<std::conditional_t<std::is_lvalue_reference_v<Given>, std::add_pointer_t<std::remove_reference_t<Given>>,
                                 std::remove_cvref_t<Given>>>;
 
-/// A result of the type `Result` that holds an error.
-template <class Result>
-[[nodiscard]] Result failed_with(std::error_code code) {
-  if constexpr (std::is_constructible_v<Result, unexpected<std::error_code>>)
-    return Result(unexpected<std::error_code>(code));
-  else
-    return Result(code);
-}
-
 [[nodiscard]] inline bool is_canceled(const std::error_code& code) noexcept {
   return code == std::errc::operation_canceled;
 }
