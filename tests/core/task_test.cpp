@@ -474,6 +474,54 @@ TEST_CASE("a task can be destroyed at every point where it waits", "[task]") {
   CHECK(whole == 8);
 }
 
+namespace {
+
+task<int> pass_holding(gate* at, [[maybe_unused]] tracked held) {
+  co_await at->pass();
+  co_return 1;
+}
+task<> wait_for(task<int>* kept, int* given) { *given = co_await std::move(*kept); }
+
+}  // namespace
+
+TEST_CASE("a task that is kept elsewhere dies with the coroutine that awaits it", "[task]") {
+  const long before = frames();
+  manual_executor on;
+  gate at;
+  int alive = 0;
+  int given = 0;
+  task<int> kept = pass_holding(&at, tracked(&alive));
+  auto waits = job<void>::of(wait_for(&kept, &given));
+  waits.start(on);
+  on.run_until_idle();
+  CHECK(at.has_waiters());
+  CHECK_FALSE(kept.valid());
+  waits.destroy();
+  CHECK_FALSE(at.has_waiters());
+  CHECK(alive == 0);
+  CHECK(frames() == before);
+  at.open();
+  on.run_until_idle();
+  CHECK(given == 0);
+}
+
+TEST_CASE("an awaited task needs the object no more that it was kept in", "[task]") {
+  manual_executor on;
+  gate at;
+  int alive = 0;
+  int given = 0;
+  auto kept = std::make_unique<task<int>>(pass_holding(&at, tracked(&alive)));
+  auto waits = job<void>::of(wait_for(kept.get(), &given));
+  waits.start(on);
+  on.run_until_idle();
+  kept.reset();
+  at.open();
+  on.run_until_idle();
+  CHECK(waits.ended());
+  CHECK(given == 1);
+  CHECK(alive == 0);
+}
+
 // ---- stopping
 
 namespace {

@@ -162,7 +162,8 @@ class task_promise<void> : public task_promise_base {
 
 /// A coroutine that runs when it is awaited and gives a `T` (an object, a reference, or nothing).
 ///
-/// Move-only; await it once: `co_await make()` or `co_await std::move(kept)`. Destroying a task that has not ended
+/// Move-only; await it once: `co_await make()` or `co_await std::move(kept)`, which takes the task over, so that `kept`
+/// holds nothing then, wherever it lives. Destroying a task that has not ended, or the coroutine that awaits it,
 /// destroys its frame, and with it the wait it is in (law C6). An exception that leaves the body is thrown where the
 /// task is awaited. Cancellation: a task inherits the stop state of the task that awaits it. Frames come from a
 /// per-thread pool; making one may throw std::bad_alloc.
@@ -187,9 +188,15 @@ class [[nodiscard]] task {
   /// False for a task that was moved from.
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(frame_); }
 
+  /// Owns the frame: whoever waits may die, and the object that the task came from as well.
   class awaiter {
    public:
     explicit awaiter(std::coroutine_handle<promise_type> child) noexcept : child_(child) {}
+    awaiter(awaiter&& unbegun) noexcept : child_(std::exchange(unbegun.child_, nullptr)) {}
+    awaiter& operator=(awaiter&&) = delete;
+    ~awaiter() {
+      if (child_) child_.destroy();
+    }
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <suspended_coroutine Handle>
     [[nodiscard]] bool await_suspend(Handle parent) const noexcept {
@@ -206,7 +213,7 @@ class [[nodiscard]] task {
   };
   [[nodiscard]] awaiter operator co_await() && noexcept {
     COFLOW_ASSERT(frame_ && !frame_.promise().ended(), "a task is awaited once, and not after it was moved from");
-    return awaiter(frame_);
+    return awaiter(std::exchange(frame_, nullptr));
   }
 
   /// For code that starts tasks without awaiting them: gives up the frame, which the caller then destroys.
