@@ -93,7 +93,11 @@ task<limited_t<await_result_t<Awaitable>>> limit_by_close(F* flow, Awaitable awa
   } catch (...) {
     thrown = std::current_exception();
   }
-  co_await limit;
+  try {
+    co_await limit;
+  } catch (...) {
+    if (!thrown) thrown = std::current_exception();
+  }
   if (thrown) std::rethrow_exception(std::move(thrown));
   co_return *std::move(outcome);
 }
