@@ -1,6 +1,7 @@
 #include "coflow/async/sleep.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <ratio>
@@ -104,6 +105,33 @@ TEST_CASE("a time is rounded up to the clock's tick", "[sleep]") {
   fraction.start(on);
   on.run_once();
   CHECK(on.next_deadline() == start + 1ns + 250ms);
+}
+
+TEST_CASE("a time in ticks of any length is counted in full", "[sleep]") {
+  using samples = std::chrono::duration<std::int64_t, std::ratio<1, 44100>>;
+  using frames = std::chrono::duration<std::int64_t, std::ratio<1001, 30000>>;
+  manual_executor on;
+  journal log;
+  const auto deadline_after = [&](auto time) {
+    auto sleeps = job<void>::of(note_sleep(time, &log, "x"));
+    sleeps.start(on);
+    on.run_once();
+    return on.next_deadline().value();
+  };
+  const auto start = on.now();
+  CHECK(deadline_after(samples(44100LL * 3600 * 24 * 1000 + 1)) == start + std::chrono::days(1000) + 22676ns);
+  CHECK(deadline_after(frames(30000LL * 3600 * 24 * 50)) == start + std::chrono::days(1001 * 50));
+  CHECK(deadline_after(samples::max()) == coflow::executor::time_point::max());
+}
+
+TEST_CASE("a clock may show a time before its zero", "[sleep]") {
+  manual_executor on;
+  journal log;
+  on.set_now(coflow::executor::time_point(-1h));
+  auto sleeps = job<void>::of(note_sleep(10ms, &log, "x"));
+  sleeps.start(on);
+  on.run_once();
+  CHECK(on.next_deadline() == on.now() + 10ms);
 }
 
 TEST_CASE("a sleep for ever does not end by itself", "[sleep]") {

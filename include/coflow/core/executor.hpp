@@ -85,7 +85,7 @@ class executor {
   /// The time `delay` from now; the end of the clock's range if that is beyond it.
   [[nodiscard]] time_point after(duration delay) const noexcept {
     const time_point start = now();
-    return delay > time_point::max() - start ? time_point::max() : start + delay;
+    return delay > duration::zero() && start > time_point::max() - delay ? time_point::max() : start + delay;
   }
 
   /// Queues `work` to be run once, after everything that is queued already. Never runs it inline, allocates nothing,

@@ -16,7 +16,13 @@ template <class Rep, class Period>
   const double seconds = std::chrono::duration<double>(time).count();
   if (!(seconds > 0)) return executor::duration::zero();
   if (seconds > 9.2e9) return executor::duration::max();
-  return std::chrono::ceil<executor::duration>(time);
+  if constexpr (std::chrono::treat_as_floating_point_v<Rep>) {
+    return std::chrono::ceil<executor::duration>(time);
+  } else {
+    // A conversion multiplies before it divides; in two parts it cannot leave the range, whatever the period.
+    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+    return whole + std::chrono::ceil<executor::duration>(time - whole);
+  }
 }
 
 /// A point on an executor's clock, or one that is a certain time away when it is asked for.
