@@ -1,6 +1,7 @@
 #include "coflow/async/when_all.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -168,6 +169,24 @@ TEST_CASE("a range of any length gives a vector", "[when_all]") {
     }
   };
   drive(local::all());
+}
+
+TEST_CASE("the results of a range have their room before a child begins", "[when_all]") {
+  struct local {
+    static task<> all(std::uint64_t* before, std::uint64_t* after) {
+      std::vector<task<int>> tasks;
+      for (int i = 0; i < 10; ++i) tasks.push_back(number(i));
+      auto both = when_all(std::move(tasks));
+      *before = support::allocation_count();
+      const std::vector<int> given = co_await std::move(both);
+      *after = support::allocation_count();
+      CHECK(given.size() == 10);
+    }
+  };
+  std::uint64_t before = 0;
+  std::uint64_t after = 1;
+  drive(local::all(&before, &after));
+  CHECK(after == before);
 }
 
 TEST_CASE("without children there is nothing to wait for", "[when_all]") {

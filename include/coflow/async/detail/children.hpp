@@ -48,6 +48,7 @@ class counted_children {
   explicit counted_children(Range& range) {
     if constexpr (requires { range.size(); }) children_.reserve(static_cast<std::size_t>(range.size()));
     for (auto&& awaited : range) children_.emplace_back(as_task(std::move(awaited)));
+    given_.reserve(children_.size());
   }
 
   template <class F>
@@ -55,14 +56,13 @@ class counted_children {
     for (child_of<T>& child : children_) f(child);
   }
   [[nodiscard]] results take() {
-    results all;
-    all.reserve(children_.size());
-    for (child_of<T>& child : children_) all.push_back(child.take());
-    return all;
+    for (child_of<T>& child : children_) given_.push_back(child.take());
+    return std::move(given_);
   }
 
  private:
   std::vector<child_of<T>, pool_allocator<child_of<T>>> children_;
+  results given_;  // has its room from the beginning: nothing that a child gave is lost for lack of memory
 };
 
 template <class Range>
