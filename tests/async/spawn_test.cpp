@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -276,4 +277,24 @@ TEST_CASE("a task that spawns another while the executor destroys it leaves noth
     on.run_until_idle();
   }
   CHECK(frames() == before);
+}
+
+TEST_CASE("what is called at the end lies where its type may lie", "[spawn]") {
+  class alignas(128) wide {
+   public:
+    explicit wide(int* count) noexcept : misplaced_(count) {}
+    void operator()(const task_outcome<int>&) const noexcept {}
+    wide(const wide& other) noexcept : misplaced_(other.misplaced_) { look(); }
+    wide& operator=(const wide&) = delete;
+    ~wide() = default;
+
+   private:
+    void look() const noexcept { *misplaced_ += reinterpret_cast<std::uintptr_t>(this) % alignof(wide) == 0 ? 0 : 1; }
+    int* misplaced_;
+  };
+  int misplaced = 0;
+  manual_executor on;
+  for (int i = 0; i < 20; ++i) spawn(on, number(i), wide(&misplaced));
+  on.run_until_idle();
+  CHECK(misplaced == 0);
 }

@@ -142,10 +142,17 @@ inline constexpr bool pooling = true;
     shelve(memory, size_classes::index(size));
 }
 
-/// A base that puts objects of the derived class into the pool.
+/// A base that puts objects of the derived class into the pool, but for those that want more alignment than it gives.
 struct pooled {
   [[nodiscard]] static void* operator new(std::size_t size) { return pool_allocate(size); }
   static void operator delete(void* memory, std::size_t size) noexcept { pool_free(memory, size); }
+
+  [[nodiscard]] static void* operator new(std::size_t size, std::align_val_t alignment) {
+    return ::operator new(size, alignment);
+  }
+  static void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+    ::operator delete(memory, alignment);
+  }
 };
 
 }  // namespace detail
