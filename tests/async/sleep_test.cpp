@@ -238,6 +238,27 @@ TEST_CASE("a sleep ends as closed when its executor goes away", "[sleep]") {
   CHECK(log == journal{"0: closed", "a: closed", "1: closed", "2: closed"});
 }
 
+TEST_CASE("a sleeper that heeds nothing can be told to stop when its executor has gone", "[sleep]") {
+  struct local {
+    static task<> tick(int* ticks) {
+      while (true) {
+        static_cast<void>(co_await coflow::sleep_for(1h));
+        ++*ticks;
+      }
+    }
+  };
+  int ticks = 0;
+  auto sleeps = job<void>::of(local::tick(&ticks));
+  auto on = std::make_unique<manual_executor>();
+  sleeps.start(*on);
+  on->run_until_idle();
+  on.reset();
+  const int heard = ticks;
+  CHECK(heard > 0);
+  sleeps.request_stop();
+  CHECK(ticks == heard);
+}
+
 TEST_CASE("a sleep without an executor says so", "[sleep]") {
   manual_executor on;
   journal log;

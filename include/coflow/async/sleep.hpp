@@ -49,6 +49,8 @@ class [[nodiscard]] sleep_operation final : public operation {
       if (abandoned()) sleep_.outcome_ = error::closed;
       sleep_.resume();
     }
+    // There is no executor any more to post a stopped sleep to.
+    void discard() noexcept override { sleep_.end_wait(); }
 
    private:
     sleep_operation& sleep_;
