@@ -7,6 +7,7 @@
 #include <coflow/testing/faulty_flow.hpp>
 #include <coflow/testing/scripted_flow.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -107,6 +108,33 @@ task<> records_and_reads_are_served_in_the_order_in_which_they_began() {
   expect(third.done && fourth.done, "and so on");
   expect_line(third.got, "1234");
   support::expect_data(fourth.got, "last");
+}
+
+// A read that begins when another one has been called, and has not run yet, is behind that.
+task<> nobody_overtakes_a_read_that_is_called() {
+  ends of;
+  record line;
+  reading behind_the_line;
+  reading second;
+  coflow::task_scope scope;
+  const auto a_line_and_a_read = [](reader* from, record* first, reading* then) -> task<> {
+    co_await line_once(from, first);
+    co_await support::read_once(from, then);
+  };
+  start(scope, a_line_and_a_read(&of.in, &line, &second));
+  start(scope, support::read_once(&of.in, &behind_the_line));
+  co_await turns(2);
+  co_await send(&of.peer, "a line\n");
+  co_await turns(4);
+  expect_line(line.got, "a line");
+  expect(!behind_the_line.done && !second.done, "there is no more");
+  co_await send(&of.peer, "first");
+  co_await turns(4);
+  expect(behind_the_line.done && !second.done, "who came first is served first");
+  support::expect_data(behind_the_line.got, "first");
+  co_await send(&of.peer, "second");
+  co_await turns(4);
+  support::expect_data(second.got, "second");
 }
 
 task<> eof_goes_to_all_that_wait() {
@@ -311,6 +339,28 @@ task<> what_is_buffered_goes_with_the_half() {
   }
 }
 
+// What was skipped of a record is gone, and no reason to call its end torn: it is this side that wants no more.
+task<> a_skip_that_is_half_done_ends_with_the_half() {
+  ends of;
+  std::optional<record_result<std::uint64_t>> came;
+  const auto skip_ten = [](reader* from, std::optional<record_result<std::uint64_t>>* out) -> task<> {
+    auto skipped = co_await from->skip(10);
+    out->emplace(std::move(skipped));
+  };
+  coflow::task_scope scope;
+  start(scope, skip_ten(&of.in, &came));
+  co_await turns(2);
+  co_await send(&of.peer, "four");
+  co_await turns(4);
+  expect(!came && of.in.unskipped() == 6, "it waits for six more");
+  co_await of.in.shutdown(shutdown_mode::read);
+  co_await turns(2);
+  expect(came && came->eof(), "shut is eof");
+  expect(of.in.unskipped() == 6, "and six were not dropped");
+  const coflow::read_result got = co_await of.in.read();
+  support::expect_eof(got);
+}
+
 // What the flow below has said stays, also if it was said to a read that waited there directly (law R4).
 task<> a_verdict_outlives_a_shutdown() {
   ends of;
@@ -368,6 +418,7 @@ task<> lines_come_through_any_cut(coflow::fault_plan plan) {
 
 TEST_CASE("records and reads are served in the order in which they began", "[buffered_reader_endings]") {
   support::drive(records_and_reads_are_served_in_the_order_in_which_they_began());
+  support::drive(nobody_overtakes_a_read_that_is_called());
   support::drive(eof_goes_to_all_that_wait());
 }
 
@@ -396,6 +447,7 @@ TEST_CASE("everything that waits ends with the reader, its half, or its executor
 
 TEST_CASE("what is buffered goes with the half", "[buffered_reader_endings]") {
   support::drive(what_is_buffered_goes_with_the_half());
+  support::drive(a_skip_that_is_half_done_ends_with_the_half());
   support::drive(a_verdict_outlives_a_shutdown());
 }
 
