@@ -197,6 +197,8 @@ task<> what_may_be_written_is_limited() {
   expect(a.may_write() == 3, "nor counted");
   sent = co_await a.write(buffer("8"));
   support::expect_error(sent, std::make_error_code(std::errc::message_size));  // law W6
+  sent = co_await a.write(buffer());
+  support::expect_error(sent, std::make_error_code(std::errc::message_size));  // law W9
   const coflow::read_result got = co_await far.read();
   support::expect_data(got, "1234567");
   co_await say(&far, "still");

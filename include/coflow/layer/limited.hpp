@@ -135,8 +135,9 @@ class limited_block final : public layer_block<limited_block<Inner>, Inner>, pri
   // ---- writing
 
   [[nodiscard]] way choose(const limited_write& note, const stop_node* stop) noexcept {
-    if (may_write_ == UINT64_MAX || note.size == 0 || (stop != nullptr && stop->stop_requested())) return way::straight;
+    if (may_write_ == UINT64_MAX || (stop != nullptr && stop->stop_requested())) return way::straight;
     if (overrun_) return way::answered;
+    if (note.size == 0) return way::straight;
     if (note.size > may_write_) return this->at_home() ? way::around : way::straight;
     may_write_ -= note.size;
     return way::noted;
