@@ -6,6 +6,7 @@
 #include <coflow/layer/buffered_writer.hpp>
 #include <coflow/layer/graceful_close.hpp>
 #include <coflow/memory.hpp>
+#include <coflow/testing/faulty_flow.hpp>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -240,6 +241,36 @@ task<> a_close_is_bounded(bool peer_reads_in_time) {
   }
 }
 
+// Whole writes are missing, and none is torn: the stream must not end cleanly all the same (laws C6, X3).
+enum class loss { limit, failure, taken, destruction };
+task<> an_end_that_lacks_bytes_is_no_clean_one(loss how) {
+  auto made = coflow::memory_pipe(4);
+  coflow::fault_plan plan;
+  using faulty_writer = coflow::buffered_writer<coflow::faulty_flow<memory_flow>>;
+  if (how == loss::failure || how == loss::taken) plan.fail_write(2, make_error_code(std::errc::no_space_on_device));
+  std::optional<faulty_writer> writer(std::in_place, coflow::faulty_flow<memory_flow>(std::move(made.first), plan),
+                                      buffered_writer_options().close_limit(3s));
+  result<void> done = co_await writer->put("1234");
+  expect_success(done);
+  done = co_await writer->flush();
+  expect_success(done);
+  done = co_await writer->put("and more");
+  expect_success(done);
+  if (how == loss::failure || how == loss::taken) {
+    done = co_await writer->flush();
+    expect(!done, "the flow below has refused it");
+  }
+  if (how == loss::taken) expect_same(unsent_of(*writer), "and more");
+  if (how == loss::destruction)
+    writer.reset();
+  else
+    co_await writer->close();
+  coflow::read_result last;
+  const std::string all = co_await everything_from(&made.second, &last);
+  expect_same(all, "1234");
+  expect(last.failed(), "the peer does not take the end for a clean one");
+}
+
 task<> a_graceful_close_loses_nothing() {
   pipe to(10, by_hand);
   writing closed;
@@ -385,6 +416,11 @@ TEST_CASE("a close sends what is buffered, within its limit", "[buffered_writer_
   support::drive(a_close_sends_what_is_buffered());
   support::drive(a_close_is_bounded(true));
   support::drive(a_close_is_bounded(false));
+}
+
+TEST_CASE("an end that lacks bytes is no clean one", "[buffered_writer_endings]") {
+  for (const loss how : {loss::limit, loss::failure, loss::taken, loss::destruction})
+    support::drive(an_end_that_lacks_bytes_is_no_clean_one(how));
 }
 
 TEST_CASE("a graceful close of a buffered writer loses nothing", "[buffered_writer_endings]") {

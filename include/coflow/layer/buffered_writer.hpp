@@ -27,6 +27,7 @@
 #include "coflow/layer/detail/writer_block.hpp"
 #include "coflow/layer/detail/writer_operations.hpp"
 #include "coflow/layer/layered_flow.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 
@@ -80,7 +81,8 @@ class buffered_writer_options {
 ///
 /// `shutdown(write)` sends everything before the end (S3). `close` sends it too, for as long as the limit of the
 /// options allows, and then closes the flow below; pending reads and writes end at once all the same (C3). Destroying
-/// the writer drops what is buffered (C6), and the peer may take the end for a clean one (X3): flush first.
+/// the writer drops what is buffered (C6): flush first. Where bytes that were accepted have not gone out by then, the
+/// flow below is reset, so that its peer does not take the end for a clean one (X3; see `reset`).
 ///
 /// Memory: less than `high_water` bytes and one write, in blocks of up to 16 KiB, and three small coroutine frames;
 /// nothing while all is sent. Concurrency: any number of tasks may write; writes that wait stand in one queue (W4), and
@@ -101,7 +103,7 @@ class buffered_writer {
 
   buffered_writer(buffered_writer&&) noexcept = default;
   buffered_writer& operator=(buffered_writer&&) noexcept = default;
-  /// Closes the flow below; what is buffered is dropped (law C6).
+  /// Closes the flow below; what is buffered is dropped, and the flow below reset then (law C6).
   ~buffered_writer() = default;
 
   // ---- writing
@@ -171,6 +173,13 @@ class buffered_writer {
   [[nodiscard]] auto shutdown(shutdown_mode mode) noexcept { return shutdown_operation<block>(*block_, mode); }
   /// Sends what is buffered, within the limit of the options, and closes the flow below.
   [[nodiscard]] auto close() noexcept { return detail::writer_close_operation<block>(*block_); }
+  /// Closes the flow below now, so that its peer does not take that for a clean end; what is buffered does not go out.
+  /// See `coflow::reset`.
+  void reset() noexcept
+    requires ResettableFlow<Inner>
+  {
+    block_->reset();
+  }
 
   /// The flow below. Writing it past the layer is the caller's affair.
   [[nodiscard]] Inner& next_layer() noexcept { return block_->inner(); }

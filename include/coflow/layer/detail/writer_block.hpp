@@ -142,7 +142,16 @@ class writer_block final : public flow_block<writer_block<Inner>>, public execut
     settle_flushers(error::closed);
     settle_closers();
   }
-  void destroy() noexcept { delete this; }
+  void destroy() noexcept {
+    if (wire_.lacks_bytes()) wire_.reset_inner();
+    delete this;
+  }
+  /// Ends both halves and the flow below at once.
+  void reset() noexcept {
+    limit_.disarm();
+    close();
+    wire_.reset_inner();
+  }
 
   // ---- what flow_block asks of a transport
 

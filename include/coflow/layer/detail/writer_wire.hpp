@@ -14,6 +14,7 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/layer/detail/outbox.hpp"
 #include "coflow/layer/detail/pump.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -73,6 +74,10 @@ class writer_wire {
     controller_.poke();
   }
   [[nodiscard]] bool closed() const noexcept { return closed_; }
+  /// The flow below has not accepted all that was put: an end of it now is not a clean one (laws C6, X3).
+  [[nodiscard]] bool lacks_bytes() const noexcept { return lacks_bytes_ || sent_ != accepted_; }
+  /// Closes the flow below so that its peer is told, if that can be.
+  void reset_inner() noexcept { static_cast<void>(coflow::reset(inner_)); }
   /// Goes on where it had to be put off.
   void look() noexcept {
     writer_.poke();
@@ -104,6 +109,7 @@ class writer_wire {
         if (!one.empty()) all.push_back(std::move(one));
       list->clear();
     }
+    lacks_bytes_ = lacks_bytes();
     sent_ = accepted_;
     return all;
   }
@@ -168,6 +174,7 @@ class writer_wire {
   static pump close_on(writer_wire* self) {
     for (;;) {
       while (!self->close_begun_ || self->closed_) co_await self->controller_.idle();
+      if (self->lacks_bytes()) self->reset_inner();
       co_await self->inner_.close();
       self->closed_ = true;
       self->host_.inner_is_closed();
@@ -189,6 +196,7 @@ class writer_wire {
   bool shut_due_ = false;
   bool close_begun_ = false;
   bool closed_ = false;
+  bool lacks_bytes_ = false;  // though it has given them away
   Inner inner_;
   // Last, so that the inner operations die before the flow below.
   pump writer_ = write_on(this);
