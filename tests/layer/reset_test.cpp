@@ -1,5 +1,6 @@
 // What reset promises: whatever the depth, the flow is closed at once and its peer does not see a clean end.
 #include <array>
+#include <chrono>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
 #include <coflow/layer.hpp>
@@ -20,6 +21,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using coflow::any_flow;
 using coflow::buffer;
 using coflow::codec_flow;
@@ -69,6 +71,7 @@ class foreign_layer {
 
 using framed = codec_flow<length_prefix_codec, memory_flow>;
 using framed_plain = codec_flow<length_prefix_codec, plain_flow>;
+using recorded = coflow::tee<memory_flow, coflow::string_flow>;
 using deep = codec_flow<length_prefix_codec, layered_flow<any_flow>>;
 
 static_assert(coflow::ResettableFlow<memory_flow>);
@@ -163,6 +166,68 @@ task<> a_goodbye_under_way_is_cut(bool by_close) {
   support::expect_error(got, was_reset);
 }
 
+// What a layer keeps, and what waits at the layer itself, ends with the flow.
+template <class F>
+task<> what_waits_ends(F flow, reading* waits) {
+  task_scope scope;
+  start(scope, support::read_once(&flow, waits));
+  co_await support::turns(3);
+  expect(!waits->done, "the read waits for the layer's leave");
+  expect(coflow::reset(flow), "the flow can be reset");
+  expect(!waits->done, "nobody is resumed inline");
+  co_await support::turns(3);
+  expect(waits->done, "what waited is over");
+  support::expect_error(waits->got, coflow::error::closed);
+}
+task<> a_read_that_waits_for_its_time_ends() {
+  auto [near, far] = coflow::memory_pipe();
+  coflow::throttled<memory_flow> flow(std::move(near), coflow::throttle_options().read_rate(1, 0));
+  const coflow::result<void> sent = co_await far.write(buffer("an hour's worth"));
+  support::expect_success(sent);
+  const coflow::read_result got = co_await flow.read();
+  support::expect_data(got, "an hour's worth");
+  reading waits;
+  co_await what_waits_ends(std::move(flow), &waits);
+}
+task<> a_read_that_waits_for_a_sink_ends() {
+  auto [near, far] = coflow::memory_pipe();
+  auto [sink, end] = coflow::memory_pipe(1);
+  coflow::tee<memory_flow, memory_flow> flow(std::move(near), std::move(sink), coflow::tee_options().limit(1));
+  const coflow::result<void> sent = co_await far.write(buffer("more than it takes"));
+  support::expect_success(sent);
+  const coflow::read_result got = co_await flow.read();
+  support::expect_data(got, "more than it takes");
+  reading waits;
+  co_await what_waits_ends(std::move(flow), &waits);
+}
+template <class F>
+task<> what_is_kept_is_not_given(F flow) {
+  expect(coflow::reset(flow), "the flow can be reset");
+  const coflow::read_result got = co_await flow.read();
+  support::expect_error(got, coflow::error::closed);
+}
+task<> what_is_buffered_goes_nowhere() {
+  auto [near, far] = coflow::memory_pipe(4);
+  coflow::buffered_writer<memory_flow> flow(std::move(near), coflow::buffered_writer_options().high_water(16));
+  writing first;
+  writing waits;
+  task_scope scope;
+  start(scope, support::write_once(&flow, buffer("0123456789abc"), &first));
+  start(scope, support::write_once(&flow, buffer("no room"), &waits));
+  co_await support::turns(3);
+  expect(first.done && !waits.done, "one is buffered, one waits");
+  expect(coflow::reset(flow), "the flow can be reset");
+  co_await support::turns(3);
+  support::expect_error(waits.sent, coflow::error::closed);
+  std::string unsent;
+  for (const buffer& one : flow.take_unsent()) unsent += one.text();
+  support::expect_same(unsent, "456789abc");
+  coflow::read_result got = co_await far.read();
+  support::expect_data(got, "0123");
+  got = co_await far.read();
+  support::expect_error(got, was_reset);
+}
+
 // Also when it is the first thing that is done to the flow, and without an executor.
 void a_fresh_flow_is_reset() {
   auto [a, b] = coflow::memory_pipe();
@@ -226,6 +291,27 @@ TEST_CASE("the peer of a flow that is reset sees the reset behind what had arriv
   peer_sees([](memory_flow flow) { return in_frames(std::move(flow)); }, was_reset);
   peer_sees([](memory_flow flow) { return in_depth(std::move(flow)); }, was_reset);
   peer_sees([](memory_flow flow) { return any_flow(in_depth(std::move(flow))); }, was_reset);
+  peer_sees([](memory_flow flow) { return coflow::idle_timeout<memory_flow>(std::move(flow), 1h); }, was_reset);
+  peer_sees([](memory_flow flow) { return coflow::read_deadline<memory_flow>(std::move(flow), 1h); }, was_reset);
+  peer_sees([](memory_flow flow) { return coflow::limited<memory_flow>(std::move(flow), 100); }, was_reset);
+  peer_sees([](memory_flow flow) { return coflow::buffered_reader<memory_flow>(std::move(flow)); }, was_reset);
+  peer_sees([](memory_flow flow) { return coflow::buffered_writer<memory_flow>(std::move(flow)); }, was_reset);
+  peer_sees([](memory_flow flow) { return recorded(std::move(flow), coflow::string_sink()); }, was_reset);
+  peer_sees(
+      [](memory_flow flow) {
+        return coflow::throttled<memory_flow>(std::move(flow), coflow::throttle_options().read_rate(1'000'000));
+      },
+      was_reset);
+}
+
+TEST_CASE("what a layer keeps, and what waits at it, ends with a flow that is reset", "[reset]") {
+  support::drive(a_read_that_waits_for_its_time_ends());
+  support::drive(a_read_that_waits_for_a_sink_ends());
+  support::drive(what_is_buffered_goes_nowhere());
+  support::drive(what_is_kept_is_not_given(
+      coflow::buffered_reader<memory_flow>(std::move(coflow::memory_pipe().first), buffer("unread"))));
+  support::drive(what_is_kept_is_not_given(coflow::limited<memory_flow>(std::move(coflow::memory_pipe().first), 100,
+                                                                        coflow::limited_options(), buffer("unread"))));
 }
 
 TEST_CASE("the peer of a codec whose inner flow can only be closed sees truncation", "[reset]") {

@@ -1,5 +1,6 @@
 // What tee promises: the sink gets what passes, slows down at most, and disturbs nothing.
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
@@ -255,6 +256,31 @@ task<> ends_reach_reads_that_wait_for_the_sink(bool by_close) {
   expect(closed && !a.sink_error() && a.copied() == 16, "everything was copied");
 }
 
+// An error that one read has met is the verdict of those that wait for the sink, which may never take anything (R8).
+task<> an_error_reaches_reads_that_wait_for_the_sink() {
+  auto [near, far] = coflow::memory_pipe(1000);
+  auto [sink, end] = coflow::memory_pipe(10);
+  piped a(std::move(near), std::move(sink), tee_options().limit(1));
+  support::reading first;
+  support::reading below;
+  support::reading waits;
+  task_scope scope;
+  start(scope, support::read_once(&a, &first));
+  start(scope, support::read_once(&a, &below));
+  co_await support::turns(2);
+  co_await say(&far, "0123456789abcdef");
+  co_await support::turns(3);
+  support::expect_data(first.got, "0123456789abcdef");
+  start(scope, support::read_once(&a, &waits));
+  co_await support::turns(3);
+  expect(!below.done && !waits.done, "one waits for bytes, the other for the sink");
+  far.reset();
+  co_await support::turns(4);
+  support::expect_error(below.got, coflow::from_system(ECONNRESET));
+  expect(waits.done, "the other one is told, too");
+  support::expect_error(waits.got, coflow::from_system(ECONNRESET));
+}
+
 task<> destruction_and_second_closes() {
   auto made = coflow::memory_pipe(10);
   auto [sink, end] = coflow::memory_pipe(10);
@@ -348,6 +374,7 @@ TEST_CASE("a sink that goes away lets those go on who wait for it", "[tee]") {
 TEST_CASE("ends reach the reads that wait for a sink", "[tee]") {
   support::drive(ends_reach_reads_that_wait_for_the_sink(false));
   support::drive(ends_reach_reads_that_wait_for_the_sink(true));
+  support::drive(an_error_reaches_reads_that_wait_for_the_sink());
 }
 TEST_CASE("a tee may be destroyed while its close waits for the sink", "[tee]") {
   support::drive(destruction_and_second_closes());

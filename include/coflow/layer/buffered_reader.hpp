@@ -20,6 +20,7 @@
 #include "coflow/layer/detail/record_operations.hpp"
 #include "coflow/layer/flow_ref.hpp"
 #include "coflow/layer/layered_flow.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 
@@ -154,6 +155,14 @@ class buffered_reader {
     block& whole = *block_;
     return detail::preceded([&whole]() -> decltype(auto) { return whole.inner().close(); },
                             [&whole]() noexcept { whole.close(); });
+  }
+  /// Closes the flow below now, so that its peer does not take that for a clean end, and drops what is buffered; see
+  /// `coflow::reset`.
+  void reset() noexcept
+    requires ResettableFlow<Inner>
+  {
+    block_->close();
+    static_cast<void>(coflow::reset(block_->inner()));
   }
 
   // ---- what is below

@@ -17,6 +17,7 @@
 #include "coflow/layer/detail/hooked.hpp"
 #include "coflow/layer/detail/layer_block.hpp"
 #include "coflow/layer/detail/tee_block.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 
@@ -125,6 +126,14 @@ class tee : public detail::layer_handle<Inner, detail::tee_block<Inner, Sink>> {
   }
   /// Closes the flow below, and then the sink, for whose last bytes it waits within the limit.
   [[nodiscard]] auto close() noexcept { return detail::tee_close_operation<block>(this->shared()); }
+  /// Closes the flow below now, so that its peer does not take that for a clean end; see `coflow::reset`. The sink goes
+  /// on, to its close or the end of this flow.
+  void reset() noexcept
+    requires ResettableFlow<Inner>
+  {
+    this->control().open();
+    static_cast<void>(coflow::reset(this->next_layer()));
+  }
 
  private:
   static typename block::choice chosen(const tee_options& options) noexcept {

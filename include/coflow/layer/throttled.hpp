@@ -131,8 +131,8 @@ class throttle_block final : public layer_block<throttle_block<Inner>, Inner> {
   void noted(const Note&, const typename Note::result_type& came) noexcept {
     if (const std::size_t count = bytes_of(came)) {
       if (executor* const home = this->home()) reads_.bucket.take(count, home->now());
-    } else if (came.eof() || came.error() == condition::disconnected) {
-      reads_.open();  // the verdict is not to be waited for
+    } else if (is_verdict(came)) {
+      reads_.open();  // it is not to be waited for
     }
   }
 

@@ -45,6 +45,14 @@ concept note_of_read = std::same_as<Note, read_note> || std::same_as<Note, read_
 [[nodiscard]] inline bool wants_nothing(const read_into_note& note) noexcept { return note.room.empty(); }
 [[nodiscard]] inline std::size_t bytes_of(const read_result& came) noexcept { return came->size(); }
 [[nodiscard]] inline std::size_t bytes_of(const read_into_result& came) noexcept { return *came; }
+/// True for eof and for errors that every later read gives as well (laws R4, R8), not for what has ended a wait alone.
+template <class Outcome>
+[[nodiscard]] bool is_verdict(const Outcome& came) noexcept {
+  if (!came.failed()) return came.eof();
+  const std::error_code& failure = came.error();
+  return failure != canceled() && failure != error::timed_out && failure != error::no_executor &&
+         failure != error::wrong_executor;
+}
 
 /// What such a layer's operations return: what `make` gave, where it stays. The block has, for every `Note` it uses,
 ///

@@ -12,6 +12,7 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
 #include "coflow/layer/detail/share.hpp"
+#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -90,6 +91,14 @@ class layer_handle {
   [[nodiscard]] auto shutdown(shutdown_mode mode) { return block_->inner().shutdown(mode); }
   /// Closes the flow below.
   [[nodiscard]] auto close() { return block_->inner().close(); }
+  /// Closes the flow below now, so that its peer does not take that for a clean end; what waits at this layer ends with
+  /// it. See `coflow::reset`.
+  void reset() noexcept
+    requires ResettableFlow<Inner>
+  {
+    block_->let_go();
+    static_cast<void>(coflow::reset(block_->inner()));
+  }
 
   /// The flow directly below. Reading or writing it past the layer is the caller's affair.
   [[nodiscard]] Inner& next_layer() noexcept { return block_->inner(); }

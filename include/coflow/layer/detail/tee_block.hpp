@@ -143,7 +143,7 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   void noted(const Note& note, const typename Note::result_type& came) noexcept {
     const std::size_t count = bytes_of(came);
     if (count == 0) {
-      if (came.eof()) before_reads_.open();
+      if (is_verdict(came)) before_reads_.open();  // it is not to be waited for
       return;
     }
     if (copy_.ended()) return copy_.skip(count);
@@ -218,6 +218,12 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
   }
   void withdraw_closer(closing& op) noexcept { closers_.remove(op); }
 
+  /// Nobody waits for the sink any more, but a close.
+  void open() noexcept {
+    before_reads_.open();
+    after_writes_.open();
+  }
+
   void let_go() noexcept {
     limit_.disarm();
     open();
@@ -259,10 +265,6 @@ class tee_block final : public layer_block<tee_block<Inner, Sink>, Inner> {
 
   friend tee_copy<Sink, tee_block>;
 
-  void open() noexcept {
-    before_reads_.open();
-    after_writes_.open();
-  }
   static buffer handle_on(const read_note&, const read_result& came) noexcept { return came->share(); }
   static buffer handle_on(const read_into_note& note, const read_into_result& came) {
     return buffer(std::span<const std::byte>(note.room.first(*came)));
