@@ -354,6 +354,37 @@ task<> silence_is_limited() {
   expect_last(s.at_server, was_reset);
 }
 
+// A consumer that is slow is not idle, however long one chunk takes it.
+task<> a_slow_consumer_is_not_idle() {
+  auto left = coflow::memory_pipe(4096);
+  auto right = coflow::memory_pipe(10);
+  memory_flow& client = left.first;
+  memory_flow& server = right.second;
+  proxy_result came_to;
+  bool done = false;
+  const auto join = [](memory_flow* a, memory_flow* b, proxy_result* out, bool* ended) -> task<> {
+    proxy_result got = co_await coflow::proxy(*a, *b, proxy_options().idle_timeout(80s));
+    *out = std::move(got);
+    *ended = true;
+  };
+  task_scope scope;
+  start(scope, join(&left.second, &right.first, &came_to, &done));
+  const std::string text(200, 't');
+  co_await say(&client, text);
+  std::string heard;
+  while (heard.size() < text.size()) {
+    const coflow::result<void> slept = co_await coflow::sleep_for(50s);
+    expect(slept && !done, "it is not idle for so long");
+    if (done) co_return;
+    const coflow::read_result got = co_await server.read();
+    expect(got.has_data(), "the consumer gets more");
+    if (got) heard += got->text();
+  }
+  expect_same(heard, text);
+  const coflow::result<void> slept = co_await coflow::sleep_for(91s);
+  expect(slept && done && came_to.end == proxy_end::idle, "then it is");
+}
+
 // ---- stops and destruction, after every number of turns
 
 template <class Stack>
@@ -562,7 +593,10 @@ TEST_CASE("one direction outlives the other for so long as it may", "[proxy]") {
   }
 }
 
-TEST_CASE("a proxy on which nothing moves is ended", "[proxy]") { support::drive(silence_is_limited()); }
+TEST_CASE("a proxy on which nothing moves is ended", "[proxy]") {
+  support::drive(silence_is_limited());
+  support::drive(a_slow_consumer_is_not_idle());
+}
 
 TEST_CASE("a proxy that is stopped or destroyed anywhere leaves no clean end behind a cut", "[proxy]") {
   CHECK(end_everywhere<plain>(true) > 0);

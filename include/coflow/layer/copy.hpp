@@ -120,12 +120,12 @@ class bounded_room {
 };
 
 /// All that it is given must outlive it. `how` may change, but for its limit, and `into` is up to date, whenever it
-/// waits.
+/// waits: what is being written is in `into->unsent`, where its progress can be seen (law W2).
 template <class From, class To>
 task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into) {
   bounded_room room;
   [[maybe_unused]] bulk_watch watch;
-  buffer chunk;
+  buffer& chunk = into->unsent;
   buffer beyond;  // what is not to be sent is behind what is
   for (unsigned round = 1; into->bytes != how->limit(); ++round) {
     const std::uint64_t left = how->limit() - into->bytes;
@@ -176,7 +176,7 @@ task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into
     note_moved(into, size - chunk.size());
     if (into->write_error || !beyond.empty()) [[unlikely]] {
       beyond.remove_prefix(size - chunk.size());
-      into->unsent = beyond.empty() ? std::move(chunk) : std::move(beyond);
+      if (!beyond.empty()) chunk = std::move(beyond);
       co_return;
     }
 

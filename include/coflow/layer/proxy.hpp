@@ -2,6 +2,7 @@
 /// Two flows joined in both directions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <system_error>
@@ -149,6 +150,19 @@ class proxy_core : public operation {
     void (proxy_core::*passed_)() noexcept;
   };
 
+  // How far both directions have come: the chunks, and what is left of those that are being written.
+  struct standing {
+    standing() noexcept {}
+    explicit standing(const proxy_result& result) noexcept
+        : chunks(result.forward.chunks + result.backward.chunks),
+          forward_left(result.forward.unsent.size()),
+          backward_left(result.backward.unsent.size()) {}
+    [[nodiscard]] bool operator==(const standing&) const noexcept = default;
+    std::uint64_t chunks = 0;
+    std::size_t forward_left = 0;
+    std::size_t backward_left = 0;
+  };
+
   [[nodiscard]] bool begin() noexcept {
     executor* const current = executor::current();
     if (current == nullptr || this->stop_requested()) {
@@ -217,9 +231,9 @@ class proxy_core : public operation {
     home_->arm(idle_, home_->after(limits_.idle_timeout() / looks + executor::duration(1)));
   }
   void look_for_idleness() noexcept {
-    const std::uint64_t moved = state_.result.forward.chunks + state_.result.backward.chunks;
-    quiet_ = moved == moved_ ? quiet_ + 1 : 0;
-    moved_ = moved;
+    const standing now(state_.result);
+    quiet_ = now == seen_ ? quiet_ + 1 : 0;
+    seen_ = now;
     if (quiet_ == looks)
       end(proxy_end::idle, error::timed_out);
     else
@@ -244,7 +258,7 @@ class proxy_core : public operation {
   const proxy_options limits_;
   executor* home_ = nullptr;
   std::exception_ptr thrown_;
-  std::uint64_t moved_ = 0;
+  standing seen_;
   int quiet_ = 0;
   bool decided_ = false;
   bool over_ = false;      // both directions are to end

@@ -66,7 +66,7 @@ task<bool> splice_between(Source* from, Sink* to, std::uint64_t limit, Into* int
       note_moved(into, before - pipe.held());
       if (pipe.held() == 0) break;
       // It would have to wait, or has failed: a plain write does, and says why.
-      buffer piece;
+      buffer& piece = into->unsent;
       std::size_t size = 0;
       try {
         piece = pipe.take_out(refused ? worthwhile : worthwhile / 4);
