@@ -6,6 +6,7 @@
 #include <coflow/core.hpp>
 #include <coflow/layer.hpp>
 #include <coflow/memory.hpp>
+#include <coflow/testing/faulty_flow.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -354,6 +355,29 @@ task<> silence_is_limited() {
   expect_last(s.at_server, was_reset);
 }
 
+// What a side has accepted early and cannot send is a failure, though its shutdown has none: alone, and under a layer.
+template <class Layer, class Wrap>
+task<> a_side_that_cannot_send_what_it_accepted(Wrap wrap) {
+  auto left = coflow::memory_pipe();
+  auto right = coflow::memory_pipe();
+  const std::error_code full = make_error_code(std::errc::no_space_on_device);
+  coflow::faulty_flow<memory_flow> faulty(std::move(right.first), coflow::fault_plan().fail_write(1, full));
+  Layer side = wrap(coflow::buffered_writer<coflow::faulty_flow<memory_flow>>(
+      std::move(faulty), coflow::buffered_writer_options().flush_at_end_of_turn(false)));
+  co_await say(&left.first, "question");
+  co_await left.first.shutdown(shutdown_mode::write);
+  co_await right.second.shutdown(shutdown_mode::write);
+  const proxy_result came_to = co_await coflow::proxy(left.second, side);
+  expect(came_to.end == proxy_end::failed && came_to.failure == full, "the loss is told");
+  expect(came_to.forward.write_error == full && !came_to.forward.ended, "of the direction that has it");
+  hearing at_client;
+  hearing at_server;
+  co_await hear(&left.first, &at_client);
+  co_await hear(&right.second, &at_server);
+  expect_same(at_server.text, "");
+  expect(at_client.last.failed() && at_server.last.failed(), "neither peer takes the end for a clean one");
+}
+
 // A consumer that is slow is not idle, however long one chunk takes it.
 task<> a_slow_consumer_is_not_idle() {
   auto left = coflow::memory_pipe(4096);
@@ -579,6 +603,13 @@ TEST_CASE("a reset stays a reset, from either side at every stage, behind what h
     }
   }
   support::drive(a_truncated_stream_stays_truncated());
+}
+
+TEST_CASE("a side that accepts early and cannot send is no clean end", "[proxy]") {
+  using writer = coflow::buffered_writer<coflow::faulty_flow<memory_flow>>;
+  support::drive(a_side_that_cannot_send_what_it_accepted<writer>([](writer below) { return below; }));
+  support::drive(a_side_that_cannot_send_what_it_accepted<coflow::layered_flow<writer>>(
+      [](writer below) { return coflow::layered_flow<writer>(std::move(below)); }));
 }
 
 TEST_CASE("a slow consumer holds the other side of a proxy up, in its direction alone", "[proxy]") {

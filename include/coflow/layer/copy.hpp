@@ -17,6 +17,7 @@
 #include "coflow/core/task.hpp"
 #include "coflow/layer/detail/checkpoint.hpp"
 #include "coflow/layer/detail/direct_move.hpp"
+#include "coflow/layer/detail/flush_below.hpp"
 
 namespace coflow::inline v0 {
 
@@ -30,7 +31,8 @@ class copy_options {
   /// How many bytes to move at most; the default is any number. A source that has `read_into` is asked for no byte
   /// more. What another one gives beyond the limit is in `copy_result::unsent`.
   copy_options& limit(std::uint64_t bytes) noexcept { return limit_ = bytes, *this; }
-  /// Whether the end of the source ends the destination's write half; it does not unless set.
+  /// Whether the end of the source ends the destination's write half; it does not unless set. A destination that
+  /// accepts early (`buffered_writer`, also below other layers) is flushed before, so that no loss is taken for an end.
   copy_options& shutdown(bool on) noexcept { return shutdown_ = on, *this; }
 
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
@@ -72,11 +74,6 @@ namespace detail {
 
 [[nodiscard]] inline std::error_code out_of_memory() noexcept {
   return std::make_error_code(std::errc::not_enough_memory);
-}
-
-/// The error of something that has failed, whatever it says.
-[[nodiscard]] inline std::error_code certain(const std::error_code& failure) noexcept {
-  return failure ? failure : std::make_error_code(std::errc::io_error);
 }
 
 /// A read gave no data.
@@ -154,6 +151,12 @@ task<> copy_bytes(From* from, To* to, const copy_options* how, copy_result* into
       into->read_error = out_of_memory();
     }
     if (over) {
+      if constexpr (accepts_early<To>()) {
+        if (into->ended && how->shutdown() && into->bytes != 0) {  // a shutdown does not say what it could not send
+          into->write_error = co_await flush_below(to);
+          into->ended = !into->write_error;
+        }
+      }
       if (into->ended && how->shutdown()) co_await to->shutdown(shutdown_mode::write);
       co_return;
     }
