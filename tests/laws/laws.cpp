@@ -136,6 +136,8 @@ int main(int argc, char** argv) {
   check("tee", hidden_flow(over_tee<>()));
   check("buffered_reader", over_reader<>());
   check("buffered_writer", hidden_flow(over_writer<>()));
+  check("buffered_writer, a pipe of 100 bytes", hidden_flow(over_writer<>(memory(100))), law_options().accepts_early());
+  check("buffered_writer, functions", hidden_flow(over_writer<over_functions<>>()), law_options().accepts_early());
   check("buffered reader and writer, secure, buffered writer",
         hidden_codec(over_reader<over_writer<over_secure<over_writer<>>>>()), goodbye);
   check("counted, throttled, frames, traced", hidden_codec(over_counted<over_throttled<over_frames<over_traced<>>>>()),

@@ -24,7 +24,7 @@ template <class Executor = coflow::virtual_executor, class Factory>
   using coflow::laws::need;
   coflow::report found;
   coflow::laws::law_runner<Executor, Factory> runner(make, options, found);
-  runner.give(need::cancellation | need::clean_destruction);
+  runner.give(need::cancellation | need::clean_destruction | need::prompt_acceptance);
   const bool bounded = runner.measure();
   if (bounded) runner.give(need::back_pressure);
   for (const coflow::laws::law& one : table) {

@@ -165,7 +165,7 @@ TEST_CASE("a runner sees what the factory offers", "[law_runner]") {
   CHECK_FALSE(given(&plain_pipe, need::reset));
   CHECK_FALSE(given(&plain_pipe, need::cut));
   CHECK_FALSE(given(uneven_maker(), need::one_type));
-  for (const need what : {need::back_pressure, need::cancellation, need::clean_destruction})
+  for (const need what : {need::back_pressure, need::cancellation, need::clean_destruction, need::prompt_acceptance})
     CHECK_FALSE(given(rich_maker(), what));  // whoever runs the checks says so
 }
 
@@ -296,12 +296,13 @@ TEST_CASE("options say which checks are wanted, and what the flows do", "[law_ru
   CHECK_FALSE(both.wants(law{"W2", "a buffer is emptied"}));
 
   const law_options plain;
-  CHECK((plain.cancellation() && plain.back_pressure() && !plain.goodbye()));
+  CHECK((plain.cancellation() && plain.back_pressure() && !plain.goodbye() && !plain.early_acceptance()));
   CHECK(plain.many() == 20'000);
   CHECK(plain.limit() == 20s);
   CHECK_FALSE(law_options().without_cancellation().cancellation());
   CHECK_FALSE(law_options().without_back_pressure().back_pressure());
   CHECK(law_options().ends_with_goodbye().goodbye());
+  CHECK(law_options().accepts_early().early_acceptance());
   CHECK(law_options().many(3).many() == 3);
   CHECK(law_options().limit(5ms).limit() == 5ms);
 }

@@ -31,7 +31,8 @@ enum class need : unsigned {
   cancellation = 8,        ///< pending operations hear of a stop request
   one_type = 16,           ///< both ends are of one type
   clean_destruction = 32,  ///< a flow that is destroyed ends its stream with eof, without a goodbye of its own
-  read_into = 64           ///< the flows have `read_into`
+  read_into = 64,          ///< the flows have `read_into`
+  prompt_acceptance = 128  ///< success of a write means that the transport below has accepted it
 };
 [[nodiscard]] constexpr need operator|(need a, need b) noexcept {
   return static_cast<need>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -206,10 +207,15 @@ inline task<> offer(task_scope* scope, checked_flow* flow, std::string text, wri
   for (int i = 0; i < 20 && !out->done; ++i) co_await turns();
 }
 /// What was offered has been read to the end: all of it if it was accepted, or else as much as went out.
-inline void expect_delivered(std::string_view got, std::string_view offered, const writing& sent,
+inline void expect_delivered(const law_run& run, std::string_view got, std::string_view offered, const writing& sent,
                              place at = place::current()) {
-  const bool whole = sent.done && sent.sent.has_value();
+  const bool whole = run.has(need::prompt_acceptance) && sent.done && sent.sent.has_value();
   expect_same(got, whole ? offered : offered.substr(0, got.size()), at);
+}
+
+/// Of what was offered and accepted not all has been read: that is no clean end (laws C6, X3).
+inline void expect_no_eof_for(const writing& sent, const read_result& last, place at = place::current()) {
+  if (sent.done && sent.sent.has_value()) expect_broken(last, at);
 }
 
 /// Reads to the end; gives how it ended and appends the bytes to `all`.

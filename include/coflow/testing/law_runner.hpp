@@ -49,6 +49,12 @@ class law_options {
     goodbye_ = true;
     return *this;
   }
+  /// The flows keep bytes of writes that have succeeded, where what is below does not take them yet (law W1): an end
+  /// may lose them, but is no clean one then, and an error of what is below is told to a later write.
+  law_options& accepts_early() noexcept {
+    early_acceptance_ = true;
+    return *this;
+  }
   /// Most reads of the checks are done by `read_into` where the flows have that, and some by `read` all the same. For a
   /// second run: every law about reading holds for both, and for their mixture.
   law_options& by_read_into() noexcept {
@@ -76,6 +82,7 @@ class law_options {
   [[nodiscard]] bool cancellation() const noexcept { return cancellation_; }
   [[nodiscard]] bool back_pressure() const noexcept { return back_pressure_; }
   [[nodiscard]] bool goodbye() const noexcept { return goodbye_; }
+  [[nodiscard]] bool early_acceptance() const noexcept { return early_acceptance_; }
   [[nodiscard]] bool reads_into() const noexcept { return by_read_into_; }
   [[nodiscard]] int many() const noexcept { return many_; }
   [[nodiscard]] std::chrono::milliseconds limit() const noexcept { return limit_; }
@@ -85,6 +92,7 @@ class law_options {
   bool cancellation_ = true;
   bool back_pressure_ = true;
   bool goodbye_ = false;
+  bool early_acceptance_ = false;
   bool by_read_into_ = false;
   int many_ = 20'000;
   std::chrono::milliseconds limit_{20'000};

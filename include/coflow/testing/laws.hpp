@@ -69,6 +69,7 @@ namespace laws {
   lacks(need::one_type, "the ends are of two types");
   lacks(need::clean_destruction, "destruction sends no goodbye");
   lacks(need::read_into, "the flows have no read_into");
+  lacks(need::prompt_acceptance, "writes are accepted early");
   return why;
 }
 
@@ -96,6 +97,7 @@ template <drivable_executor E = virtual_executor, class Factory>
   laws::law_runner<E, Factory> runner(make, options, found);
   if (options.cancellation()) runner.give(laws::need::cancellation);
   if (!options.goodbye()) runner.give(laws::need::clean_destruction);
+  if (!options.early_acceptance()) runner.give(laws::need::prompt_acceptance);
   if (options.back_pressure()) {
     report of_measuring;
     const laws::check_in_progress now("W8", "a peer that does not read suspends the writer", "law_options()",
