@@ -2,31 +2,10 @@
 /// Ending a flow so that its peer does not take the end for a clean one.
 #pragma once
 
-#include <type_traits>
-#include <utility>
-
 #include "coflow/core/flow.hpp"
-#include "coflow/layer/detail/next_layer.hpp"
+#include "coflow/layer/detail/reset_below.hpp"
 
 namespace coflow::inline v0 {
-namespace detail {
-
-template <class F>
-concept has_reset = requires(F& flow) {
-  { flow.reset() } noexcept;
-};
-
-template <class F>
-[[nodiscard]] consteval bool can_reset() noexcept {
-  if constexpr (has_reset<F>)
-    return true;
-  else if constexpr (has_next_layer<F>)
-    return can_reset<std::remove_reference_t<decltype(std::declval<F&>().next_layer())>>();
-  else
-    return false;
-}
-
-}  // namespace detail
 
 /// A flow that `reset` can end: it has a `reset()` that does not throw, or stands on a flow that has.
 template <class F>
@@ -45,14 +24,7 @@ concept ResettableFlow = Flow<F> && detail::can_reset<F>();
 /// destroys a flow that cannot be reset (law C6).
 template <Flow F>
 bool reset(F& flow) noexcept {
-  if constexpr (detail::has_reset<F>) {
-    flow.reset();
-    return true;
-  } else if constexpr (ResettableFlow<F>) {
-    return coflow::reset(flow.next_layer());
-  } else {
-    return false;
-  }
+  return detail::reset_below(flow);
 }
 
 }  // namespace coflow::inline v0

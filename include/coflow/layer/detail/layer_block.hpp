@@ -11,8 +11,8 @@
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow.hpp"
 #include "coflow/core/flow_handle.hpp"
+#include "coflow/layer/detail/reset_below.hpp"
 #include "coflow/layer/detail/share.hpp"
-#include "coflow/layer/reset.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -94,10 +94,10 @@ class layer_handle {
   /// Closes the flow below now, so that its peer does not take that for a clean end; what waits at this layer ends with
   /// it. See `coflow::reset`.
   void reset() noexcept
-    requires ResettableFlow<Inner>
+    requires(can_reset<Inner>())
   {
     block_->let_go();
-    static_cast<void>(coflow::reset(block_->inner()));
+    static_cast<void>(reset_below(block_->inner()));
   }
 
   /// The flow directly below. Reading or writing it past the layer is the caller's affair.

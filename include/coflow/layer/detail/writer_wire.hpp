@@ -14,7 +14,7 @@
 #include "coflow/core/flow.hpp"
 #include "coflow/layer/detail/outbox.hpp"
 #include "coflow/layer/detail/pump.hpp"
-#include "coflow/layer/reset.hpp"
+#include "coflow/layer/detail/reset_below.hpp"
 
 namespace coflow::inline v0 {
 namespace detail {
@@ -77,7 +77,7 @@ class writer_wire {
   /// The flow below has not accepted all that was put: an end of it now is not a clean one (laws C6, X3).
   [[nodiscard]] bool lacks_bytes() const noexcept { return lacks_bytes_ || sent_ != accepted_; }
   /// Closes the flow below so that its peer is told, if that can be.
-  void reset_inner() noexcept { static_cast<void>(coflow::reset(inner_)); }
+  void reset_inner() noexcept { static_cast<void>(reset_below(inner_)); }
   /// Goes on where it had to be put off.
   void look() noexcept {
     writer_.poke();
