@@ -1,8 +1,10 @@
 // How reads of a buffered_reader end otherwise than with a record, and that no byte is lost with them.
 #include <cerrno>
+#include <chrono>
 #include <coflow/async.hpp>
 #include <coflow/core.hpp>
 #include <coflow/layer/buffered_reader.hpp>
+#include <coflow/layer/read_deadline.hpp>
 #include <coflow/memory.hpp>
 #include <coflow/testing/faulty_flow.hpp>
 #include <coflow/testing/scripted_flow.hpp>
@@ -24,6 +26,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using coflow::buffer;
 using coflow::buffered_reader;
 using coflow::memory_flow;
@@ -182,6 +185,58 @@ task<> an_error_inside_a_record_leaves_its_bytes() {
   expect(line.failed() && line.error() == failure, "the first verdict stays");
 }
 
+// A deadline of the flow below ends the operation that waits, and nothing else (law X0).
+task<> a_deadline_below_is_no_verdict() {
+  auto pipe = coflow::memory_pipe();
+  using timed_reader = buffered_reader<coflow::read_deadline<memory_flow>>;
+  timed_reader in{coflow::read_deadline<memory_flow>(std::move(pipe.first))};
+  co_await send(&pipe.second, "half ");
+  in.next_layer().expires_after(1s);
+  auto line = co_await in.read_line();
+  expect(line.failed() && line.error() == coflow::error::timed_out, "the deadline ends a line");
+  auto seen = co_await in.peek(100);
+  expect(seen.failed() && seen.error() == coflow::error::timed_out, "and a peek, which is no end of the stream");
+  auto skipped = co_await in.skip(0);
+  expect(skipped.has_value(), "what needs no more is not concerned");
+  in.next_layer().expires_after(1s);
+  record first;
+  record second;
+  reading third;
+  {
+    coflow::task_scope scope;
+    start(scope, line_once(&in, &first));
+    start(scope, line_once(&in, &second));
+    start(scope, support::read_once(&in, &third));
+    const result<void> slept = co_await coflow::sleep_for(2s);
+    expect_success(slept);
+  }
+  for (const record* one : {&first, &second})
+    expect(one->done && one->got.failed() && one->got.error() == coflow::error::timed_out, "all that wait are late");
+  support::expect_data(third.got, "half ");
+  in.next_layer().never();
+  co_await send(&pipe.second, "a line\nanother\n");
+  line = co_await in.read_line();
+  expect_line(line, "a line");
+  // One that passes when nobody waits is nobody's.
+  in.next_layer().limit_each(1s);
+  {
+    coflow::task_scope scope;
+    record given_up;
+    start(scope, exactly_once(&in, 100, &given_up));
+    co_await turns(3);
+  }
+  const result<void> slept = co_await coflow::sleep_for(2s);
+  expect_success(slept);
+  line = co_await in.read_line();
+  expect_line(line, "another");
+  co_await send(&pipe.second, "the last\n");
+  line = co_await in.read_line();
+  expect_line(line, "the last");
+  co_await pipe.second.shutdown(shutdown_mode::write);
+  line = co_await in.read_line();
+  expect(line.eof(), "and the end is the end");
+}
+
 task<> no_memory_is_no_verdict() {
   auto below = std::make_shared<hand>();
   buffered_reader<hand_flow> in{hand_flow(below)};
@@ -262,6 +317,40 @@ void given_up_at_each_step(Ask ask) {
       if (stopped && !over) CHECK((came.got.has_value() || came.got.error() == coflow::canceled()));
       if (over) break;
     }
+  }
+}
+
+// Also when it is given up between the deadline and its turn: the next operation is not late.
+void given_up_behind_a_deadline(bool stopped) {
+  for (int step = 0; step < 6; ++step) {
+    support::manual_executor on;
+    auto pipe = coflow::memory_pipe();
+    buffered_reader<coflow::read_deadline<memory_flow>> in{coflow::read_deadline<memory_flow>(std::move(pipe.first))};
+    record late;
+    job<void> asked = job<void>::of(line_once(&in, &late));
+    asked.start(on);
+    on.run_until_idle();
+    {
+      const coflow::executor::entry current(on);
+      in.next_layer().expires_at(on.now());
+    }
+    for (int i = 0; i < step; ++i) on.run_once();
+    {
+      const coflow::executor::entry current(on);
+      if (stopped)
+        asked.request_stop();
+      else
+        asked.destroy();
+    }
+    on.run_until_idle();
+    if (stopped) CHECK((late.done && late.got.failed()));
+    in.next_layer().never();
+    record next;
+    job<void> again = job<void>::of(line_once(&in, &next));
+    again.start(on);
+    support::drive(on, send(&pipe.second, "a line\n"));
+    on.run_until_idle();
+    CHECK((next.done && next.got.has_value()));
   }
 }
 
@@ -428,6 +517,12 @@ TEST_CASE("an error inside a record leaves its bytes, and stays", "[buffered_rea
 
 TEST_CASE("a read that finds no memory below loses nothing", "[buffered_reader_endings]") {
   support::drive(no_memory_is_no_verdict());
+}
+
+TEST_CASE("a deadline below ends what waits, and not the stream", "[buffered_reader_endings]") {
+  support::drive(a_deadline_below_is_no_verdict());
+  given_up_behind_a_deadline(true);
+  given_up_behind_a_deadline(false);
 }
 
 TEST_CASE("a record that never ends lets others run", "[buffered_reader_endings]") {

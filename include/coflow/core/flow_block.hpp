@@ -47,9 +47,9 @@ enum class attempt {
 /// and optionally, for a handle that has `read_into` (the room is never empty, and filled from the front),
 ///
 ///     attempt try_read_into(std::span<std::byte> room, std::size_t& count);   // like try_read
+///     std::error_code take_passing_failure() noexcept;   // of a read that met a "verdict" for it alone (law X0)
 ///
 /// and, as `own_reading`, what reads of a kind of its own derive from, with `take(Derived&)` and `wants_nothing()`,
-///
 /// and, for writes of one buffer that nobody is before,
 ///
 ///     std::ptrdiff_t try_send(const buffer& bytes) noexcept;   // how many went out at once, or why none did
@@ -324,10 +324,9 @@ class flow_block {
     return true;
   }
   [[gnu::always_inline]] bool attempt_queued(reading& op) noexcept {
-    if constexpr (requires(std::size_t& count) { self().try_read_into({}, count); }) {
+    if constexpr (requires(std::size_t& count) { self().try_read_into({}, count); })
       if (op.came_to_ == reading::outcome::count) [[unlikely]]
         return attempt_read_into(static_cast<read_into_operation<Derived>&>(op));
-    }
     if constexpr (requires { typename Derived::own_reading; })
       if (op.came_to_ == reading::outcome::own) return attempt_read(static_cast<typename Derived::own_reading&>(op));
     return attempt_read(static_cast<read_operation<Derived>&>(op));
@@ -342,6 +341,8 @@ class flow_block {
   }
   // The verdict that `op`, which may still be the first of its queue, has just met goes to all others.
   [[gnu::noinline, gnu::cold]] void meet_verdict(reading& op) noexcept {
+    if constexpr (requires { self().take_passing_failure(); })
+      if (const std::error_code failure = self().take_passing_failure()) return op.come_to(failure);
     op.come_to(state_.read_verdict());
     spread_verdict(&op);
   }

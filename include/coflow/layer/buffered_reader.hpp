@@ -45,9 +45,10 @@ struct released_flow {
 ///
 /// Records. Each operation gives a `record_result`: the record; eof, where the stream ends between two records; or an
 /// error. Where it ends inside a record, `error::truncated`, or the error that ended it. A record that is not given
-/// takes no byte: after an error, a stop request, or the end of the waiting coroutine, all its bytes are still there,
-/// for `read` or another operation (law X1; only `skip` drops as it goes, and says how far it came). Operations that
-/// throw std::bad_alloc lose no byte either.
+/// takes no byte: after an error, a deadline of the flow below (which ends the operation that waits, law X0), a stop
+/// request, or the end of the waiting coroutine, all its bytes are still there, for `read` or another operation (law
+/// X1; only `skip` drops as it goes, and says how far it came). Operations that throw std::bad_alloc lose no byte
+/// either.
 ///
 /// Memory. It reads below only when a read needs more, one read at a time, and keeps what that gave. Records are slices
 /// of it; they are copied only where they span two reads, so that one small record keeps the whole block alive: copy

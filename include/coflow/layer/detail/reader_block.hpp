@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "coflow/core/detail/pool.hpp"
+#include "coflow/core/error.hpp"
 #include "coflow/core/executor.hpp"
 #include "coflow/core/flow_block.hpp"
 #include "coflow/layer/detail/chunk_queue.hpp"
@@ -111,8 +112,12 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
     }
     return attempt::done;
   }
+  /// The read below has been given up: a failure of the operation that waits, which ends nothing else (law X0).
+  [[nodiscard]] bool was_given_up() const noexcept { return static_cast<bool>(given_up_); }
+  [[nodiscard]] std::error_code take_passing_failure() noexcept { return std::exchange(given_up_, std::error_code()); }
   /// The stream below has ended, and nothing is buffered: that is the verdict of all reads.
   [[nodiscard, gnu::noinline]] attempt report_end() noexcept {
+    if (was_given_up()) return attempt::verdict;
     if (end_failure_)
       this->state().fail_read(end_failure_);
     else
@@ -136,6 +141,10 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
   [[nodiscard, gnu::noinline]] attempt read_below() {
     if (ended_) return attempt::verdict;
     if (std::exchange(out_of_memory_, false)) throw std::bad_alloc();
+    if (was_given_up()) {
+      if (this->has_reader()) return attempt::verdict;
+      given_up_.clear();  // whoever it was for is gone
+    }
     if (reading_) return attempt::wait;
     // A flow may have bytes for ever, and they may never be enough: others must have their turn.
     if (!home_->take_turn()) {
@@ -147,7 +156,7 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
     on_the_spot_ = false;
     if (std::exchange(out_of_memory_, false)) throw std::bad_alloc();
     if (reading_) return attempt::wait;
-    return ended_ ? attempt::verdict : attempt::done;
+    return ended_ || was_given_up() ? attempt::verdict : attempt::done;
   }
 
   static pump read_on(reader_block* self) {
@@ -172,6 +181,10 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
     if (this->state().can_read() && !dropping_ && !bytes.empty()) chunks_.push(std::move(bytes));
   }
   void end(std::error_code failure) noexcept {
+    if (failure == error::timed_out || failure == canceled()) {
+      if (on_the_spot_ || this->has_reader()) given_up_ = failure;  // else nobody is late
+      return;
+    }
     ended_ = true;
     end_failure_ = failure;
   }
@@ -184,6 +197,7 @@ class reader_block final : public flow_block<reader_block<Inner>>, public execut
   executor* home_ = nullptr;
   std::uint64_t unskipped_ = 0;
   std::error_code end_failure_;
+  std::error_code given_up_;
   chunk_queue chunks_;
   kick kick_{*this};
   bool reading_ = false;      // below

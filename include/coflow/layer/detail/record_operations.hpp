@@ -45,7 +45,7 @@ class record_operation : public reading_operation<Block> {
 
   // The stream has ended, with or without some bytes of the record before: those stay.
   [[nodiscard]] attempt end(Block& block, bool begun) noexcept {
-    if (!begun || block.drops_input()) return block.report_end();
+    if (!begun || block.drops_input() || block.was_given_up()) return block.report_end();
     this->come_to(block.end_failure() ? block.end_failure() : make_error_code(error::truncated));
     return attempt::done;
   }
@@ -103,7 +103,7 @@ class [[nodiscard]] peek_operation final : public record_operation<Block> {
     chunk_queue& chunks = block.chunks();
     const attempt came_to = block.collect([this, &chunks] { return chunks.bytes() >= size_; });
     if (came_to == attempt::wait) return came_to;
-    if (came_to == attempt::verdict && chunks.empty()) return block.report_end();
+    if (came_to == attempt::verdict && (chunks.empty() || block.was_given_up())) return block.report_end();
     chunks.gather(smaller(size_, chunks.bytes()));
     bytes_ = chunks.front().share();
     return attempt::done;
