@@ -67,7 +67,7 @@ struct block_header {
   std::uint32_t body;  // which one made it
   std::uint32_t mark;
 };
-constexpr std::uint32_t live_mark = 0x51badbad;
+[[maybe_unused]] constexpr std::uint32_t live_mark = 0x51badbad;
 #ifdef COFLOW_TEST_UNDER_ASAN
 constexpr std::size_t red_zone = 16;  // poisoned, so that a write in front of the block is still found
 #else
