@@ -160,7 +160,7 @@ inline void judge(const heard& what, std::string_view said) {
   if (what.eof && what.text != said) breach("a side has taken a cut for an end");
 }
 
-/// Contexts of one version, made once.
+/// The contexts of both sides, made once; the old server speaks TLS 1.2 only.
 struct stage {
   support::authority trusted;
   support::identity shown = trusted.issue(support::request("server").hosts("DNS:localhost"));
