@@ -32,8 +32,8 @@ class copy_options {
   /// more. What another one gives beyond the limit is in `copy_result::unsent`.
   copy_options& limit(std::uint64_t bytes) noexcept { return limit_ = bytes, *this; }
   /// Whether the end of the source ends the destination's write half; it does not unless set. A destination that
-  /// accepts early (`buffered_writer`, also below other layers) is flushed before if anything was moved, so that no loss
-  /// is taken for an end.
+  /// accepts early (`buffered_writer`, also below other layers) is flushed before if anything was moved, so that no
+  /// loss is taken for an end.
   copy_options& shutdown(bool on) noexcept { return shutdown_ = on, *this; }
 
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
