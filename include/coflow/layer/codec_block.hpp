@@ -160,6 +160,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
       if (failure) this->state().fail_write(failure);
       writing_now_ = true;
       wire_.poke_output();
+      wire_.release_held();
       writing_now_ = false;
       if (failure) look_whether_over();
     }
@@ -271,6 +272,11 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
       wire_.close_inner();
     else
       look_whether_over();
+  }
+  void output_stranded(std::error_code failure) noexcept {
+    this->state().fail_write(failure);
+    if (!writing_now_) this->settle_writers();
+    if (!closing_) look_whether_over();
   }
   void end_went_out() noexcept {
     if (closing_) return;

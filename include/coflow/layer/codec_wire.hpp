@@ -27,6 +27,7 @@ namespace coflow::inline v0 {
 ///     void input_came() noexcept;            // data was decoded, the input has ended, or memory ran out
 ///     void output_went() noexcept;           // a batch has been accepted below
 ///     void output_failed(std::error_code) noexcept;
+///     void output_stranded(std::error_code) noexcept;   // what the codec holds back can never be sent
 ///     void end_went_out() noexcept;          // the inner write half is shut, behind the goodbye
 ///     void inner_is_closed() noexcept;
 ///     bool wants_input() const noexcept;     // a read waits for bytes
@@ -58,6 +59,13 @@ class codec_wire {
   [[nodiscard]] bool needs_input() const noexcept {
     if constexpr (requires(const C& codec) { codec.needs_input(); })
       return codec_.needs_input();
+    else
+      return false;
+  }
+
+  [[nodiscard]] bool holds_back() const noexcept {
+    if constexpr (requires(const C& codec) { codec.holds_back(); })
+      return codec_.holds_back();
     else
       return false;
   }
@@ -129,8 +137,14 @@ class codec_wire {
   }
   /// Bytes of a write have been sealed and are not accepted below. Answers do not count: a peer that asks for ever
   /// keeps no writer from its turn.
-  [[nodiscard]] bool sealed_waiting() const noexcept { return sealed_to_send_ || sealed_sending_; }
+  [[nodiscard]] bool sealed_waiting() const noexcept { return sealed_to_send_ || sealed_sending_ || holds_back(); }
 
+  /// Reads on for what the codec holds back, if it does.
+  void release_held() noexcept {
+    if (!holds_back()) return;
+    strand_what_is_held();
+    reader_.poke();
+  }
   /// Encodes `plain` for the output. Gives what the codec says, or that there was no memory.
   [[nodiscard]] std::error_code seal(std::span<buffer> plain) noexcept {
     const std::size_t before = to_send_.bytes();
@@ -217,7 +231,7 @@ class codec_wire {
     if (out_.ended() || answers_to_send_ + answers_sending_ > most_at_once) return false;
     if (wanted_ || dropping_) return true;
     if (!established()) return shaking_;
-    return decoded_.empty() && needs_input();
+    return needs_input() && (decoded_.empty() || holds_back());
   }
   // An inner flow may have bytes for ever: the executor's other work, timers among it, must have its turn.
   [[nodiscard]] bool in_turn() noexcept {
@@ -247,13 +261,17 @@ class codec_wire {
   void take_input(buffer bytes) noexcept {
     if (lingering_ || close_begun_) return;
     const std::size_t before = to_send_.bytes();
+    const bool held_back = holds_back();
     try {
       codec_.feed(std::move(bytes), out_);
     } catch (const std::bad_alloc&) {
       out_.fail(std::make_error_code(std::errc::not_enough_memory));
       answers_lost_ = true;
     }
-    answers_to_send_ += to_send_.bytes() - before;
+    if (held_back && !holds_back())
+      sealed_to_send_ = to_send_.bytes() != before;
+    else
+      answers_to_send_ += to_send_.bytes() - before;
     after_input();
   }
   void end_input(std::error_code failure) noexcept {
@@ -272,7 +290,12 @@ class codec_wire {
   void after_input() noexcept {
     if (!decoded_.empty() || out_.ended() || !host_.wants_input()) wanted_ = false;
     if (!to_send_.empty()) poke_output();
+    strand_what_is_held();
     host_.input_came();
+  }
+
+  void strand_what_is_held() noexcept {
+    if (out_.ended() && holds_back()) host_.output_stranded(out_.failure() ? out_.failure() : error::truncated);
   }
 
   [[nodiscard]] bool has_output_work() const noexcept {

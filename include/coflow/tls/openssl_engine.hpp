@@ -72,6 +72,7 @@ class openssl_engine {
   void farewell(codec_output& out) { state_->farewell(out); }
   [[nodiscard]] bool established() const noexcept { return state_->established; }
   [[nodiscard]] bool needs_input() const noexcept { return true; }
+  [[nodiscard]] bool holds_back() const noexcept { return !state_->held.empty(); }
 
   // ---- about the connection
 
@@ -132,8 +133,9 @@ class openssl_engine {
   [[nodiscard]] SSL* native_handle() const noexcept { return state_->ssl.get(); }
 
  private:
-  static constexpr std::size_t record = 16 * 1024;  // the most that one holds
-  static constexpr std::size_t large = 4 * 1024;    // worth a record of its own
+  static constexpr std::size_t record = 16 * 1024;        // the most that one holds
+  static constexpr std::size_t large = 4 * 1024;          // worth a record of its own
+  static constexpr std::size_t most_at_once = 64 * 1024;  // in a block of what is opened
   static constexpr std::size_t most_held = 1024 * 1024;
 
   // What OpenSSL points to stays where it is when the engine is moved.
@@ -156,7 +158,8 @@ class openssl_engine {
       const call now(*this, bytes, out);
       if (!established && !shake(out)) return;
       open_records(out);
-      if (!held.empty() && !failure) static_cast<void>(seal_held());
+      if (held.empty() || failure) return;
+      if (const std::error_code failed = seal_held()) out.fail(failed);
     }
 
     [[nodiscard]] std::error_code seal(std::span<buffer> plain, codec_output& out) {
@@ -257,7 +260,7 @@ class openssl_engine {
           // No more plaintext than this can come of what is there.
           const std::size_t most = wire.input.size() + wire.taken + static_cast<std::size_t>(SSL_pending(ssl.get()));
           if (most == 0) return;
-          block = buffer::allocate(most < record ? most : record);
+          block = buffer::allocate(most < most_at_once ? most : most_at_once);
           room = block.writable();
         }
         std::size_t count = 0;
