@@ -109,6 +109,44 @@ TEST_CASE("TLS goes over TCP", "[openssl]") {
   coflow::run(loop, over_tcp());
 }
 
+// A client's handshake is done before its server has seen that it shows no certificate.
+task<> refused_client(coflow::tcp_flow below, const openssl_context* of_client, std::error_code* learnt) {
+  auto made = co_await coflow::tls_client(*of_client, std::move(below), "localhost");
+  REQUIRE(made);
+  // More than the server's side reads at once: when it refuses, there is input that nobody has read.
+  static_cast<void>(co_await made->write(buffer(std::string(400'000, 'x'))));
+  for (;;) {
+    const read_result got = co_await made->read();
+    if (got) continue;
+    if (!got.eof()) *learnt = got.error();
+    break;
+  }
+  co_await made->close();
+}
+task<> refuse_over_tcp() {
+  const openssl_context of_client = client();
+  const openssl_context strict = server(openssl_options().trust(cast().trusted.pem()).require_client_certificate());
+  auto listener = coflow::tcp_listener::bind("127.0.0.1", 0);
+  REQUIRE(listener);
+  auto from = co_await coflow::tcp_connect(listener->local_endpoint());
+  REQUIRE(from);
+  auto to = co_await listener->accept();
+  REQUIRE(to);
+  std::error_code learnt;
+  task_scope scope;
+  start(scope, refused_client(std::move(*from), &of_client, &learnt));
+  const auto refused = co_await coflow::tls_server(strict, std::move(*to));
+  REQUIRE(!refused);
+  CHECK(refused.error() == tls_condition::certificate_missing);
+  const result<void> joined = co_await scope.join();
+  CHECK(joined.has_value());
+  CHECK(learnt == tls_condition::own_certificate_refused);
+}
+TEST_CASE("a client that is refused learns why, whatever it has sent already", "[openssl]") {
+  coflow::event_loop loop;
+  coflow::run(loop, refuse_over_tcp());
+}
+
 task<> many_small_buffers() {
   const openssl_context of_client = client();
   const openssl_context of_server = server();

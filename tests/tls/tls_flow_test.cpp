@@ -5,6 +5,7 @@
 #include <coflow/testing/layer_laws.hpp>
 #include <coflow/tls/tls_flow.hpp>
 
+#include "support/codec_sink.hpp"
 #include "support/tls_ends.hpp"
 #include "support/toy_engine.hpp"
 
@@ -137,6 +138,35 @@ task<> given_up(bool destroyed) {
 TEST_CASE("a handshake that is given up closes the inner flow", "[tls_flow]") {
   drive(given_up(false));
   drive(given_up(true));
+}
+
+// A server whose handshake has failed, and a peer that stays.
+task<> refusing(bool stopped) {
+  auto pipe = coflow::memory_pipe();
+  made<flow> server;
+  task_scope scope(coflow::on_failure::isolate);
+  const auto began = coflow::executor::current()->now();
+  const tls_options options = tls_options().close_limit(2s);
+  start(scope, keep(coflow::tls_server(context, std::move(pipe.first), options), &server));
+  support::codec_sink flight;
+  toy_engine(support::toy_role::client, 2).start(flight);
+  const std::error_code sent = co_await say(&pipe.second, flight.take_sent());
+  CHECK(!sent);
+  co_await peer_sees_the_end(&pipe.second);  // of what the server says, while it still reads
+  CHECK(!server.done);
+  const std::error_code more = co_await say(&pipe.second, "and more of it");
+  CHECK(!more);
+  if (stopped) scope.cancel();
+  const result<void> joined = co_await scope.join();
+  CHECK(joined.has_value());
+  CHECK(server.failed == std::errc::bad_message);
+  CHECK(coflow::executor::current()->now() - began == (stopped ? 0s : 2s));
+  const std::error_code late = co_await say(&pipe.second, "too late");
+  CHECK(late);
+}
+TEST_CASE("a handshake that has failed lets the peer read why, up to the close limit or a stop", "[tls_flow]") {
+  drive(refusing(false));
+  drive(refusing(true));
 }
 
 // ---- farewells, in every order

@@ -63,15 +63,22 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     return suspended;
   }
 
-  /// Says goodbye and closes the inner flow; waits until that is done or the limit has passed (law L2).
-  [[nodiscard]] bool begin_close(closing& op) noexcept {
+  /// Says goodbye and closes the inner flow; waits until that is done or the limit has passed (law L2). If it
+  /// `lingers`, it first shuts the inner write half and waits for the peer's end.
+  [[nodiscard]] bool begin_close(closing& op, bool lingers) noexcept {
     const bool at_home = !enter();
     const bool may_say_goodbye = at_home && wire_.established() && this->state().can_transmit();
     if (!this->close_halves()) return false;
     closing_ = true;
+    lingering_ = false;
     settle_handshake(error::closed);
     if (!at_home || wire_.output_failed() || this->state().torn()) {
       wire_.close_inner();
+    } else if (lingers && !wire_.inner_ended()) {
+      lingering_ = true;
+      wire_.say_nothing_more();
+      wire_.poke_output();
+      wire_.linger();
     } else {
       if (may_say_goodbye) wire_.say_goodbye();
       wire_.skip_inner_shutdown();
@@ -248,15 +255,13 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] bool wants_input() const noexcept { return reading_now_ || this->has_reader(); }
   [[nodiscard]] executor* executor_of_wire() const noexcept { return home_; }
   void input_came() noexcept {
-    if (lingering_) {
-      if (wire_.inner_ended() && !wire_.input_shut()) wire_.close_inner();
-      return;
-    }
+    if (lingering_) return look_whether_lingered();
     if (!this->state().can_read()) wire_.decoded().clear();
     look_at_handshake();
     if (!reading_now_) this->call_reader();
   }
   void output_went() noexcept {
+    if (lingering_) return look_whether_lingered();
     if (closing_) {
       if (wire_.nothing_to_send()) wire_.close_inner();
       return;
@@ -321,6 +326,9 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     arm_limit();
     wire_.linger();
   }
+  void look_whether_lingered() noexcept {
+    if (wire_.inner_ended() && !wire_.input_shut() && wire_.nothing_to_send()) wire_.close_inner();
+  }
   void arm_limit() noexcept { home_->arm(limit_, home_->after(close_limit_)); }
 
   executor* home_ = nullptr;
@@ -330,7 +338,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   bool reading_now_ = false;  // inside an attempt to read, whose operation must not be called
   bool writing_now_ = false;  // inside try_write
   bool shut_here_ = false;
-  bool lingering_ = false;  // both halves are over, and the layer waits for the peer's end below
+  bool lingering_ = false;  // nothing will move any more, and the layer waits for the peer's end below
   bool closing_ = false;
   executor::duration close_limit_;
   wire wire_;  // last: its inner operations die first

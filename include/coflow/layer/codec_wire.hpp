@@ -167,6 +167,11 @@ class codec_wire {
     }
     out_.fall_silent();
   }
+  /// Nothing is added to what is to be sent, not even a goodbye; the inner write half is shut behind it.
+  void say_nothing_more() noexcept {
+    goodbye_said_ = true;
+    out_.fall_silent();
+  }
   /// What is still to be sent goes out, but the inner write half is not shut behind it: it is about to be closed.
   void skip_inner_shutdown() noexcept { end_begun_ = true; }
   /// Sends what is to be sent, on the spot as far as the inner flow takes it.

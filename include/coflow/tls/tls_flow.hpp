@@ -70,8 +70,9 @@ class tls_flow : public codec_flow<Engine, Inner> {
     const result<void> done = co_await detail::limited_handshake<block>(whole, options.handshake_timeout());
     if (done) co_return std::move(made);
     tls_error why = made.why_not(done.error(), std::move(host));
-    if (done.error() == canceled() || done.error() == error::timed_out) whole.abandon();
-    co_await made.close();
+    const bool at_once = done.error() == canceled() || done.error() == error::timed_out;
+    if (at_once) whole.abandon();
+    co_await typename block::closing(whole, !at_once);
     co_return std::move(why);
   }
 
@@ -95,8 +96,9 @@ class tls_flow : public codec_flow<Engine, Inner> {
 /// Makes a TLS client of `inner`, which is connected, and gives the flow when the handshake is done.
 ///
 /// `host` is the name or the address that the peer's certificate must be for, as the context sees to it; the context
-/// need not outlive the call. Whatever goes wrong, the inner flow is closed, after the alert that says so to the peer.
-/// Cancellation closes the inner flow at once, and so does the deadline of the options.
+/// need not outlive the call. Whatever goes wrong, the inner flow is closed: behind an alert when the peer has closed,
+/// too, or after the options' `close_limit`, so that the peer can read why. Cancellation closes the inner flow at once,
+/// and so does the deadline of the options.
 /// Errors: what the engine says, which has a `tls_condition`; what the inner flow says; `error::timed_out`;
 /// `error::truncated` where the peer just left; `operation_canceled`. `message()` is for people.
 template <TlsClientContext Context, SystemFlow Inner>

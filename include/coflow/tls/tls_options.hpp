@@ -22,7 +22,8 @@ class tls_options {
     handshake_timeout_ = detail::saturated(time);
     return *this;
   }
-  /// How long a close waits for the close_notify to be accepted below; see `codec_options::close_limit`.
+  /// How long a close waits for the close_notify to be accepted below, and a handshake that has failed for the peer to
+  /// read why; see `codec_options::close_limit`.
   template <class Rep, class Period>
   tls_options& close_limit(std::chrono::duration<Rep, Period> time) noexcept {
     codec_.close_limit(time);

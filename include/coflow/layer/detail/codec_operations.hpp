@@ -13,20 +13,29 @@ namespace detail {
 
 /// What `codec_flow::close` returns: gives nothing. It waits for the goodbye, within the limit; a stop request does not
 /// end that wait (law X0).
+///
+/// One that `lingers` is for a handshake that has failed: the peer is to read why, so the layer then reads on, within
+/// the limit, until the peer has closed. Input that nobody has read would make a reset of the close, and that would
+/// overtake what was sent (fact K4). A stop request ends that wait.
 template <class Block>
 class [[nodiscard]] codec_close_operation final : public queued_operation {
  public:
-  explicit codec_close_operation(Block& block) noexcept : block_(block) {}
-  codec_close_operation(codec_close_operation&& unbegun) noexcept : block_(unbegun.block_) {}
+  explicit codec_close_operation(Block& block, bool lingers = false) noexcept : block_(block), lingers_(lingers) {}
+  codec_close_operation(codec_close_operation&& unbegun) noexcept
+      : block_(unbegun.block_), lingers_(unbegun.lingers_) {}
   ~codec_close_operation() {
-    if (phase_ == operation_phase::waiting) block_.withdraw_closer(*this);
+    if (phase_ != operation_phase::waiting) return;
+    this->end_wait();
+    block_.withdraw_closer(*this);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Handle>
   [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
-    return block_.begin_close(*this);
+    if (!block_.begin_close(*this, lingers_ && !this->stop_requested())) return false;
+    if (lingers_) this->begin_wait();
+    return true;
   }
   void await_resume() const noexcept {}
 
@@ -34,9 +43,10 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
   friend Block;
 
   void run() noexcept override { this->resume(); }
-  void on_stop() noexcept override {}
+  void on_stop() noexcept override { block_.abandon(); }
 
   Block& block_;
+  bool lingers_;
 };
 
 /// Waits until the handshake is done, one way or the other: gives a `result<void>`.
