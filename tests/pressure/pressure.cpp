@@ -28,6 +28,9 @@
 #include "pressure/hoarding_flow.hpp"
 #include "soak/wire.hpp"
 #include "support/proof.hpp"
+#ifdef COFLOW_WITH_OPENSSL
+#include "laws/tls_factories.hpp"
+#endif
 
 namespace pressure {
 namespace {
@@ -125,6 +128,11 @@ int main(int argc, char** argv) {
   sweep<wire>(proof, "frames over tcp", over_frames<tcp>(), 0);
   sweep<wire>(proof, "secure over tcp", over_secure<tcp>(), rest);
   sweep<wire>(proof, "any, secure, layer over tcp", over_any<over_secure<over_layer<tcp>>>(), rest);
+#ifdef COFLOW_WITH_OPENSSL
+  tls_contexts::all();  // made once, and not in the middle of a sweep
+  sweep<wire>(proof, "tls", over_tls<>(pipe), capacity);
+  sweep<wire>(proof, "tls over tcp", over_tls<tcp>(), 0);
+#endif
   if (proof.value("--flow").empty()) {
     crowd<wire>(proof, "many pipes", pipe, capacity);
     crowd<wire>(proof, "many connections", tcp(), 0);
