@@ -1,15 +1,13 @@
 // raw_epoll --port P [--mode echo|sink]
 // The practical limit: one thread, edge-triggered epoll, one buffer for all connections. A receive that does not fill
 // the buffer has drained the socket (epoll(7), question 9), so a small message costs one receive and one send.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "server_arguments.hpp"
+#include "raw_sockets.hpp"
 
 namespace {
 
@@ -67,47 +65,13 @@ bool serve(connection& peer, std::uint32_t events) {
   return true;
 }
 
-void accept_all(int listener, int poll) {
-  for (;;) {
-    const int socket = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (socket < 0) return;
-    const int on = 1;
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    epoll_event interest{};
-    interest.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    interest.data.ptr = new connection{socket};
-    epoll_ctl(poll, EPOLL_CTL_ADD, socket, &interest);
-  }
-}
-
-int listen_on(std::uint16_t port) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* name = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener, name, size) != 0 || listen(listener, 4096) != 0 || getsockname(listener, name, &size) != 0) {
-    std::perror("raw_epoll");
-    std::exit(1);
-  }
-  announce(ntohs(address.sin_port));
-  return listener;
-}
-
 }  // namespace
 
 int main(int count, char** words) {
   const server_arguments wanted = read_arguments(count, words);
   sink = wanted.sink;
-  const int listener = listen_on(wanted.port);
   const int poll = epoll_create1(EPOLL_CLOEXEC);
-  epoll_event interest{};
-  interest.events = EPOLLIN | EPOLLET;
-  epoll_ctl(poll, EPOLL_CTL_ADD, listener, &interest);  // the one without a connection
+  const int listener = listen_on(wanted.port, poll);
   static epoll_event ready[256];
   for (;;) {
     const int found = epoll_wait(poll, ready, 256, -1);
@@ -115,7 +79,8 @@ int main(int count, char** words) {
       auto* peer = static_cast<connection*>(ready[i].data.ptr);
       const std::uint32_t events = ready[i].events;
       if (peer == nullptr) {
-        accept_all(listener, poll);
+        accept_all(listener, poll, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                   [](int socket) { return new connection{socket}; });
         continue;
       }
       // Who has something unsent waits for room, everybody else for input: other edges cost no system call.

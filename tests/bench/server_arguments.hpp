@@ -13,12 +13,15 @@ constexpr unsigned receive_size = 64 * 1024;
 struct server_arguments {
   std::uint16_t port = 0;
   bool sink = false;
+  const char* certificate = nullptr;  // a file in PEM, and so is the key
+  const char* key = nullptr;
 };
 
-/// `--port P [--mode echo|sink]`; ends the process on anything else. SIGTERM ends it too, by way of `exit`.
-inline server_arguments read_arguments(int count, char** words) {
+/// `--port P [--mode echo|sink]`, and where there is TLS `--tls --cert FILE --key FILE`; ends the process on anything
+/// else. SIGTERM ends it too, by way of `exit`.
+inline server_arguments read_arguments(int count, char** words, bool with_tls = false) {
   server_arguments found;
-  bool good = count >= 3;
+  bool good = count >= 3, wants_tls = false;
   for (int i = 1; i < count && good; i += 2) {
     const char* value = i + 1 < count ? words[i + 1] : "";
     if (std::strcmp(words[i], "--port") == 0) {
@@ -29,12 +32,22 @@ inline server_arguments read_arguments(int count, char** words) {
     } else if (std::strcmp(words[i], "--mode") == 0) {
       found.sink = std::strcmp(value, "sink") == 0;
       good = found.sink || std::strcmp(value, "echo") == 0;
+    } else if (std::strcmp(words[i], "--tls") == 0) {
+      wants_tls = true;
+      --i;  // no value belongs to it
+    } else if (std::strcmp(words[i], "--cert") == 0) {
+      found.certificate = value;
+    } else if (std::strcmp(words[i], "--key") == 0) {
+      found.key = value;
     } else {
       good = false;
     }
   }
+  good =
+      good && wants_tls == with_tls && (found.certificate != nullptr) == with_tls && (found.key != nullptr) == with_tls;
   if (!good) {
-    std::fprintf(stderr, "usage: %s --port P [--mode echo|sink]\n", words[0]);
+    std::fprintf(stderr, "usage: %s --port P [--mode echo|sink]%s\n", words[0],
+                 with_tls ? " --tls --cert FILE --key FILE" : "");
     std::exit(2);
   }
   std::signal(SIGTERM, [](int) { std::_Exit(0); });
