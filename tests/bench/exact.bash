@@ -27,7 +27,10 @@ count_once() {  # tool, server, load: sets counted to what the tool counted, or 
 cost_of_one() {  # tool, format, server, load: sets cost
   local tool=$1 format=$2 name=$3 low=$few high=$many first
   shift 3
-  if [ "$1" != pingpong ] && [ ${#tls_client[@]} -gt 0 ]; then low=$few_handshakes high=$many_handshakes; fi
+  case ${tls_client[*]}$1 in
+    --tlschurn | --tlsresume) low=$few_handshakes high=$many_handshakes ;;
+    *stream) low=$few_megabytes high=$many_megabytes ;;
+  esac
   cost=missing
   count_once "$tool" "$name" "$@" --messages "$low"
   first=$counted
@@ -63,6 +66,15 @@ print_exact() {
     echo
   done
   [ ${#tls_client[@]} -gt 0 ] || return 0
+  printf '\nA megabyte, there and back over 4 connections:\n\n'
+  heading server 'system calls' 'user instructions' 'allocations'
+  for name in "${servers[@]}"; do
+    printf '| %s |' "${title[$name]}"
+    for tool in system_calls:%.0f instructions:%.0f allocations:%.0f; do
+      cost_of_one "${tool%:*}" "${tool#*:}" "$name" stream --connections 4; cell "$cost"
+    done
+    echo
+  done
   printf '\nA connection: a handshake, which is full or takes up a session, one echo, and goodbye:\n\n'
   heading server 'full: system calls' 'user instructions' 'allocations' 'resumed: system calls' 'user instructions' 'allocations'
   for name in "${servers[@]}"; do

@@ -56,6 +56,7 @@ class generator {
 
  private:
   using connection = typename Client::connection;
+  static constexpr std::uint64_t megabyte = 1000000;
 
   void pingpong() {
     for (connection& peer : connections_) open(peer, EPOLLIN);
@@ -89,17 +90,19 @@ class generator {
   void stream() {
     for (connection& peer : connections_) open(peer, EPOLLIN);
     for (connection& peer : connections_) fill(peer);
-    measure([this](connection& peer, std::uint32_t) {
-      std::size_t size = 0;
-      do {
-        size = client_.receive(peer, buffer_.data(), buffer_.size());
-        if (size > peer.under_way) fail("more came back than was sent");
-        done_ += size;
-        peer.under_way -= size;
-      } while (size != 0 && client_.has_more(peer));
-      fill(peer);
-    });
-    report(1e6);
+    measure(
+        [this](connection& peer, std::uint32_t) {
+          std::size_t size = 0;
+          do {
+            size = client_.receive(peer, buffer_.data(), buffer_.size());
+            if (size > peer.under_way) fail("more came back than was sent");
+            done_ += size;
+            peer.under_way -= size;
+          } while (size != 0 && client_.has_more(peer));
+          fill(peer);
+        },
+        megabyte);
+    report(megabyte);
   }
 
   void sink() {
@@ -108,7 +111,7 @@ class generator {
       if ((events & (EPOLLERR | EPOLLHUP)) != 0) fail("the server closed a connection");
       done_ += client_.send_some(peer, message_.data(), message_.size());
     });
-    report(1e6);
+    report(megabyte);
   }
 
   void idle() {
@@ -173,13 +176,15 @@ class generator {
     }
   }
 
-  /// Sends until as much is under way as may be, or the socket takes no more.
+  /// Sends until as much is under way as may be, or all that was wanted, or the socket takes no more.
   void fill(connection& peer) {
     while (peer.under_way + message_.size() <= wanted_.in_flight) {
+      if (wanted_.messages != 0 && started_ >= wanted_.messages * megabyte) return;
       const std::size_t size = client_.send_some(peer, message_.data(), message_.size());
       if (size == 0 && peer.under_way != 0) return;
       if (size == 0) wait_until_ready(peer.socket, POLLOUT);  // nothing comes back that would bring us here again
       peer.under_way += size;
+      started_ += size;
     }
   }
 
@@ -200,17 +205,22 @@ class generator {
 
   // ---- measuring
 
-  /// Hands events to `handle`, through the warm-up and then for as long as was wanted.
+  /// Hands events to `handle`, through the warm-up and then for as long as was wanted; where that is too short for
+  /// anything, until something is done.
   template <class Handle>
-  void measure(Handle handle) {
+  void measure(Handle handle, std::uint64_t unit = 1) {
     if (wanted_.messages == 0) {
       for (const double end = now() + wanted_.warmup; now() < end;) turn(handle);
       done_ = 0;
     }
     before_ = snapshot(wanted_.server);
     const double end = before_.time + wanted_.seconds;
-    while (wanted_.messages != 0 ? done_ < wanted_.messages : now() < end) turn(handle);
+    while (wanted_.messages != 0 ? done_ < wanted_.messages * unit : now() < end || !has_figures()) turn(handle);
     after_ = snapshot(wanted_.server);
+  }
+
+  bool has_figures() const {
+    return done_ != 0 && (wanted_.server == 0 || snapshot(wanted_.server).server_cpu > before_.server_cpu);
   }
 
   template <class Handle>
@@ -224,9 +234,9 @@ class generator {
     }
   }
 
-  void report(double unit) const {
+  void report(std::uint64_t unit) const {
     const double time = after_.time - before_.time;
-    const double done = static_cast<double>(done_) / unit;
+    const double done = static_cast<double>(done_) / static_cast<double>(unit);
     if (done <= 0) fail("nothing was done");
     std::printf("mode=%s connections=%zu size=%zu done=%.0f per_second=%.0f generator_waiting=%.4f",
                 std::string(wanted_.mode).c_str(), wanted_.connections, wanted_.size, done, done / time,
@@ -244,6 +254,6 @@ class generator {
   std::vector<char> message_;
   std::deque<connection> connections_;  // they stay where they are
   std::vector<char> buffer_ = std::vector<char>(262144);
-  std::uint64_t started_ = 0, done_ = 0;
+  std::uint64_t started_ = 0, done_ = 0;  // messages or connections; stream and sink: bytes
   snapshot before_ = snapshot(0), after_ = snapshot(0);
 };

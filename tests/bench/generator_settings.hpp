@@ -65,5 +65,5 @@ inline bool read_arguments(int count, char** words, settings& found) {
   const bool in_bulk = found.mode == "stream" || found.mode == "sink";
   if (found.size == 0) found.size = in_bulk ? 65536 : 64;
   return found.port != 0 && found.connections != 0 && found.size <= largest_message && found.in_flight >= found.size &&
-         (found.messages == 0 || !in_bulk) && (found.tls || !found.resumes());
+         (found.messages == 0 || found.mode != "sink") && (found.tls || !found.resumes());
 }

@@ -14,7 +14,8 @@
 //   --in-flight B     stream: how many bytes of a connection are under way (262144; with much more than that the CPU
 //                     time of any server jumps by half from run to run, with how the kernel sizes its buffers)
 //   --seconds D       measures for that long (1) after a warm-up of --warmup W seconds (0.2)
-//   --messages M      instead: exactly M messages (churn, resume: connections), without a warm-up
+//   --messages M      instead: exactly M messages (churn, resume: connections; stream: megabytes and a little more;
+//                     not with sink), without a warm-up
 //   --pid P           the server's process, for what is measured about it
 //
 // Prints name=value pairs in a line. An operation is a message; stream and sink: a megabyte, 10^6 bytes; churn and

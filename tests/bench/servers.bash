@@ -7,17 +7,19 @@ declare -A source=(
 declare -A title=(
   [raw_epoll]='raw epoll' [echo_server]=coflow [asio_echo]='Asio coroutines'
   [raw_epoll_tls]='raw epoll and OpenSSL' [echo_server_tls]='coflow, TLS' [asio_echo_tls]='Asio coroutines, ssl::stream')
-with_openssl=(-lssl -lcrypto)
 
-choose_servers() {  # over TLS, yes or no: sets servers, the first of which is what the others are compared with
+choose_servers() {  # over TLS, yes or no: sets servers, the first of which is what the others are compared with, and the
+                    # generator and the loads for them
   if [ "$1" = yes ]; then
     servers=(raw_epoll_tls echo_server_tls asio_echo_tls)
     loads=(pingpong stream sink churn resume)
+    generator=load_generator_tls
     tls_server=(--tls --cert "$work/certificate.pem" --key "$work/key.pem") tls_client=(--tls)
     [ -s "$work/key.pem" ] || make_certificate || die 'openssl makes no certificate'
   else
     servers=(raw_epoll echo_server asio_echo)
     loads=(pingpong stream sink churn)
+    generator=load_generator
     tls_server=() tls_client=()
   fi
   reference=${servers[0]}
@@ -35,7 +37,8 @@ can_do_tls() {
 }
 make_certificate() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key.pem" \
-    -out "$work/certificate.pem" -days 1 -subj /CN=localhost 2>"$work/openssl.errors" || { cat "$work/openssl.errors" >&2; return 1; }
+    -out "$work/certificate.pem" -days 1 -subj /CN=localhost 2>"$work/openssl.errors" ||
+    { cat "$work/openssl.errors" >&2; return 1; }
 }
 
 # ---- building ----
@@ -44,7 +47,7 @@ program() {  # its file
   local places place name=$1
   [ -n "$programs" ] || { echo "$bin/$name"; return; }
   IFS=: read -r -a places <<<"$programs"
-  [ "$name" != echo_server_tls ] || name=echo_server  # one program does both
+  case $name in echo_server_tls | load_generator_tls) name=${name%_tls} ;; esac  # one program does both
   for place in "${places[@]}"; do [ ! -x "$place/$name" ] || { echo "$place/$name"; return; }; done
   echo "$name"
 }
@@ -61,15 +64,13 @@ build() {  # what, its source, more options: leaves $bin/what, and the CPU secon
 }
 build_server() {
   local options=()
-  [[ $1 != *_tls ]] || options=(-DCOFLOW_EXAMPLE_TLS "${with_openssl[@]}")
+  [[ $1 != *_tls ]] || options=(-DCOFLOW_EXAMPLE_TLS -lssl -lcrypto)
   build "$1" "${source[$1]}" "${options[@]}"
 }
 build_generator() {
-  if has_openssl; then
-    build load_generator "$here/load_generator.cpp" -DCOFLOW_BENCH_TLS "${with_openssl[@]}"
-  else
-    build load_generator "$here/load_generator.cpp"
-  fi
+  local options=()
+  [[ $generator != *_tls ]] || options=(-DCOFLOW_BENCH_TLS -lssl -lcrypto)
+  build "$generator" "$here/load_generator.cpp" "${options[@]}"
 }
 is_fresh() {  # newer than all that it could be made from
   [ -x "$1" ] && [ -z "$(find "$root/include" "$here" "$root/examples/echo_server.cpp" -name '*.[ch]pp' -newer "$1" -print -quit)" ]
@@ -77,7 +78,7 @@ is_fresh() {  # newer than all that it could be made from
 build_all() {
   local jobs=() job name i best
   mkdir -p "$bin"
-  is_fresh "$bin/load_generator" || { build_generator & jobs+=($!); }
+  is_fresh "$bin/$generator" || { build_generator & jobs+=($!); }
   is_fresh "$bin/count_allocations.so" ||
     { build count_allocations.so "$here/count_allocations.cpp" -shared -fPIC & jobs+=($!); }
   if [ $smoke = yes ] || [ $exact = no ]; then
@@ -128,7 +129,7 @@ stop() {  # the server that runs, if one does: by request, and after ten seconds
   server_pid=
 }
 generate() {  # mode, options: sets found to what the load generator found, or to nothing
-  found=$(timeout 120 "${pin[@]}" "$(program load_generator)" "$@" "${tls_client[@]}" --port "$port" --pid "$server_pid" \
+  found=$(timeout 120 "${pin[@]}" "$(program $generator)" "$@" "${tls_client[@]}" --port "$port" --pid "$server_pid" \
     2>"$work/generator.errors")
   [ -n "$found" ] || { cat "$work/generator.errors" >&2; return 1; }
 }
