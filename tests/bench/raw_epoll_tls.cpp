@@ -1,9 +1,10 @@
 // raw_epoll_tls --port P [--mode echo|sink] --tls --cert FILE --key FILE
-// The practical limit over TLS: one thread, epoll, OpenSSL on the sockets themselves, one buffer for all connections.
+// The practical limit over TLS: one thread, epoll, and OpenSSL on the sockets themselves.
 //
-// OpenSSL reads ahead, so that a record costs one receive and several records may come with it. Sockets are watched
-// level-triggered: whether a receive has drained one is known to OpenSSL only, and to be told again costs nothing,
-// while to ask until there is no more would cost a receive for each message.
+// OpenSSL reads ahead, so that a record costs one receive, into a buffer of the size that it likes: in a larger one it
+// moves all that it has not opened yet to the front for each record, which costs what the saved receives bring. Sockets
+// are watched level-triggered: whether a receive has drained one is known to OpenSSL only, and to be told again costs
+// nothing, while to ask until there is no more would cost a receive for each message.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
@@ -111,7 +112,6 @@ SSL_CTX* make_context(const server_arguments& wanted) {
   }
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_default_read_buffer_len(context, receive_size);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // sessions live in tickets
   return context;
 }
