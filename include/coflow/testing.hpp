@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coflow/testing/abandoned_wait_laws.hpp"
+#include "coflow/testing/acceptance_laws.hpp"
 #include "coflow/testing/cancellation_laws.hpp"
 #include "coflow/testing/cancelled_read_laws.hpp"
 #include "coflow/testing/checked_flow.hpp"

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "coflow/testing/abandoned_wait_laws.hpp"
+#include "coflow/testing/acceptance_laws.hpp"
 #include "coflow/testing/cancellation_laws.hpp"
 #include "coflow/testing/cancelled_read_laws.hpp"
 #include "coflow/testing/close_laws.hpp"
@@ -46,10 +47,10 @@ namespace laws {
 [[nodiscard]] inline std::vector<law> all_laws() {
   std::vector<law> all;
   for (const std::span<const law> some :
-       {read_laws(), read_into_laws(), end_of_stream_laws(), reset_laws(), write_laws(), write_error_laws(),
-        writev_laws(), shutdown_laws(), drain_laws(), close_laws(), destruction_laws(), abandoned_wait_laws(),
-        cancellation_laws(), cancelled_read_laws(), unsent_write_laws(), torn_write_laws(), ownership_laws(),
-        executor_end_laws(), fairness_laws()})
+       {read_laws(),         read_into_laws(),   end_of_stream_laws(),  reset_laws(),        write_laws(),
+        write_error_laws(),  writev_laws(),      acceptance_laws(),     shutdown_laws(),     drain_laws(),
+        close_laws(),        destruction_laws(), abandoned_wait_laws(), cancellation_laws(), cancelled_read_laws(),
+        unsent_write_laws(), torn_write_laws(),  ownership_laws(),      executor_end_laws(), fairness_laws()})
     all.insert(all.end(), some.begin(), some.end());
   return all;
 }
