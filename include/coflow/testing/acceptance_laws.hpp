@@ -53,6 +53,41 @@ inline task<> accepted_bytes_are_not_lost_behind_a_clean_end(law_run& run, last_
          std::to_string(accepted - all.size()) + " accepted bytes were missing before it");
 }
 
+// No turn passes between the last write and the end: a flow that keeps bytes for a while has them still.
+inline task<> write_and_end(checked_flow* flow, last_act how, std::string_view piece, std::size_t* accepted,
+                            shutting* out) {
+  out->started = true;
+  for (int i = 0; i < 3; ++i) {
+    const result<void> sent = co_await flow->write(buffer(piece));
+    expect_success(sent);
+    if (sent) *accepted += piece.size();
+  }
+  if (how == last_act::destroy) flow->destroy();
+  if (how == last_act::shutdown_and_close) co_await flow->shutdown(shutdown_mode::write);
+  if (how != last_act::destroy) co_await flow->close();
+  out->done = true;
+}
+
+inline task<> bytes_accepted_just_before_the_end_are_not_lost(law_run& run, last_act how) {
+  flow_ends ends = co_await run.connect();
+  const std::string piece = pattern(10);
+  std::size_t accepted = 0;
+  std::string all;
+  shutting ending;
+  reading last;
+  task_scope scope;
+  start(scope, drain_once(&ends.b, &all, &last));
+  start(scope, write_and_end(&ends.a, how, piece, &accepted, &ending));
+  const bool done = co_await until([&] { return ending.done && last.done; });
+  expect(done, "both ends of a flow that is ended come to an end", "something waits on");
+  if (!done) co_return;
+  const std::string offered = piece + piece + piece;
+  expect_same(all, std::string_view(offered).substr(0, all.size()));
+  const bool lost = all.size() < accepted;
+  expect(!lost || !last.got.eof(), "eof comes behind all that was accepted",
+         std::to_string(accepted - all.size()) + " accepted bytes were missing before it");
+}
+
 /// The checks of this header. What says goodbye is not closed here: that may take its whole limit, and a goodbye that
 /// could not be sent is no clean end anyway.
 [[nodiscard]] inline std::span<const law> acceptance_laws() noexcept {
@@ -66,6 +101,12 @@ inline task<> accepted_bytes_are_not_lost_behind_a_clean_end(law_run& run, last_
       {"W1", "what was accepted is not lost behind a clean end when the flow is shut and closed",
        [](law_run& run) { return accepted_bytes_are_not_lost_behind_a_clean_end(run, last_act::shutdown_and_close); },
        nullptr, need::back_pressure | need::clean_destruction},
+      {"W1", "what was accepted just before the flow is destroyed is not lost behind a clean end",
+       [](law_run& run) { return bytes_accepted_just_before_the_end_are_not_lost(run, last_act::destroy); }},
+      {"W1", "what was accepted just before the flow is closed is not lost behind a clean end",
+       [](law_run& run) { return bytes_accepted_just_before_the_end_are_not_lost(run, last_act::close); }},
+      {"W1", "what was accepted just before the flow is shut and closed is not lost behind a clean end",
+       [](law_run& run) { return bytes_accepted_just_before_the_end_are_not_lost(run, last_act::shutdown_and_close); }},
   };
   return all;
 }
