@@ -209,6 +209,54 @@ TEST_CASE("what is no TLS is called so", "[openssl_hostile]") {
   CHECK(failed == tls_condition::not_tls);
 }
 
+// The peer is gone once it has answered the first flight: what is written then meets a reset.
+class answered_once {
+ public:
+  using error_type = std::error_code;
+  using write_error_type = std::error_code;
+
+  explicit answered_once(memory_flow inner) noexcept : inner_(std::move(inner)) {}
+
+  auto read() { return inner_.read(); }
+  task<result<void>> write(buffer bytes) {
+    buffer list[] = {std::move(bytes)};
+    result<void> sent = co_await writev(list);
+    co_return std::move(sent);
+  }
+  task<result<void>> writev(std::span<buffer> list) {
+    if (std::exchange(written_, true)) co_return std::make_error_code(std::errc::connection_reset);
+    result<void> sent = co_await inner_.writev(list);
+    co_return std::move(sent);
+  }
+  auto shutdown(shutdown_mode mode) { return inner_.shutdown(mode); }
+  auto close() { return inner_.close(); }
+
+ private:
+  memory_flow inner_;
+  bool written_ = false;
+};
+task<> a_lost_alert(made<coflow::tls_flow<answered_once, openssl_engine>>* out) {
+  auto below = coflow::memory_pipe();
+  const authority stranger("nobody's authority");
+  const openssl_context of_client = other_client(openssl_options().trust(stranger.pem()));
+  const openssl_context of_server = server();
+  task_scope scope;
+  made<flow> other;
+  answered_once over(std::move(below.first));
+  start(scope, keep(coflow::tls_client(of_client, std::move(over), "localhost"), out));
+  start(scope, keep(coflow::tls_server(of_server, std::move(below.second)), &other));
+  const result<void> joined = co_await scope.join();
+  CHECK(joined.has_value());
+  CHECK(other.failed == coflow::error::truncated);
+}
+
+TEST_CASE("a refusal whose alert cannot be sent is still what the handshake says", "[openssl_hostile]") {
+  made<coflow::tls_flow<answered_once, openssl_engine>> came;
+  drive(a_lost_alert(&came));
+  CHECK(!came.flow);
+  CHECK(came.failed == tls_condition::certificate_untrusted);
+}
+
 TEST_CASE("garbage of any kind is an error", "[openssl_hostile]") {
   for (unsigned seed = 0; seed < 200; ++seed) {
     tls_error failed;

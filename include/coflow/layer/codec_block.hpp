@@ -295,13 +295,14 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
 
   // ---- the end
 
+  // What the codec said of its input comes before the failure to send what it answered.
   void look_at_handshake() noexcept {
     if (handshake_ == nullptr) return;
     const bool done = wire_.established();
-    if (wire_.output_failed())
-      settle_handshake(this->state().transmit_verdict());
-    else if (wire_.input_ended() && (!done || wire_.answers_lost()))
+    if (wire_.input_ended() && (!done || wire_.answers_lost()))
       settle_handshake(wire_.input_failure() ? wire_.input_failure() : std::error_code(error::truncated));
+    else if (wire_.output_failed())
+      settle_handshake(this->state().transmit_verdict());
     else if (wire_.take_out_of_memory())
       settle_handshake(std::make_error_code(std::errc::not_enough_memory));
     else if (done && wire_.nothing_to_send())  // the last flight is out, too
