@@ -1,6 +1,6 @@
 #pragma once
 
-// S1 to S7 and S13: what two sides do with a connection as it is.
+// S1 to S7, S13 and S15: what two sides do with a connection as it is.
 
 #include <chrono>
 #include <coflow/async.hpp>
@@ -264,6 +264,32 @@ task<> s13(stage* on) {
   co_await meet<W>(on, s13_client<W>, s13_server<W>);
   on->complete = on->client.heard(material(2000, 1) + material(2000, 2) + material(2000, 3)) &&
                  on->server.heard("go on\ngo on\ngo on\n");
+}
+
+// ---- S15: input waits to be read when a write fails: it is read all the same, and then, if the connection is gone,
+// that
+
+template <class W>
+task<> s15_client(side* at, typename W::flow flow) {
+  static_cast<void>(co_await coflow::sleep_for(2ms));
+  const bool said = co_await say(at, &flow, "a question");
+  co_await flow.shutdown(shutdown_mode::write);
+  if (said || coflow::detail::ends_connection(*at->write_end))
+    co_await hear_all(at, &flow);
+  else
+    static_cast<void>(co_await hear(at, &flow));
+  co_await part(at, &flow);
+}
+template <class W>
+task<> s15_server(side* at, typename W::flow flow) {
+  const bool said = co_await say(at, &flow, "a greeting");
+  if (said) co_await hear_all(at, &flow);
+  co_await part(at, &flow);
+}
+template <class W>
+task<> s15(stage* on) {
+  co_await meet<W>(on, s15_client<W>, s15_server<W>);
+  on->complete = on->client.heard("a greeting") && on->server.heard("a question") && on->reports.empty();
 }
 
 }  // namespace faults

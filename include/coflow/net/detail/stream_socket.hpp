@@ -77,7 +77,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
       state().fail_connection(code);
     else
       state().fail_write(code);
-    readable_ = true;
+    expect_verdict();
     spread_verdict();
   }
   void set_remote(const socket_address& peer) noexcept { remote_ = peer; }
@@ -289,8 +289,13 @@ class stream_socket final : public descriptor, private node, public flow_block<s
       failure = from_system(reason_of(static_cast<int>(-sent)));
     }
     state().fail_write(failure);
-    readable_ = true;  // if the connection is broken, reads must find that out
+    expect_verdict();
     return attempt::verdict;
+  }
+  // If the connection is broken, reads must find that out, also behind what is still to be read.
+  void expect_verdict() noexcept {
+    readable_ = true;
+    if (state().broken()) read_on_ = true;
   }
   // A local socket's writer gets EPIPE also when the peer has closed with input unread, which is a reset (law R7).
   [[nodiscard]] int reason_of(int number) const noexcept {
@@ -382,7 +387,7 @@ class stream_socket final : public descriptor, private node, public flow_block<s
   }
 
   bool attention_ = false;  // a report is not simply for a reader or a writer
-  bool read_on_;            // a short read says nothing: of a local socket, or behind an end or urgent data
+  bool read_on_;            // a short read says nothing: of a local socket, or behind an end, a failure, urgent data
   bool own_ : 1;
   bool local_ : 1;                 // not TCP
   bool room_watched_ : 1 = false;  // the loop reports room for a writer, of a local socket
