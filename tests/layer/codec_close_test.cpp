@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "support/codec_ends.hpp"
+#include "support/every_step.hpp"
 
 namespace {
 
@@ -216,5 +217,33 @@ task<> a_reset_ends_a_close() {
 }
 
 TEST_CASE("a close that waits ends when the connection is reset", "[codec_close]") { drive(a_reset_ends_a_close()); }
+
+// Also where it is over, and its coroutine has not gone on yet.
+struct close_under_attack {
+  ends on{3};  // less than the goodbye
+  std::string heard;
+
+  task<> attacked() {
+    co_await on.flow.close();
+    co_await on.flow.close();
+  }
+  task<> peer() {
+    co_await turns(2);
+    for (;;) {
+      const read_result got = co_await on.raw.read();
+      if (!got) co_return;
+      heard += got->text();
+    }
+  }
+  task<> heir() { co_await on.flow.close(); }
+  [[nodiscard]] std::string judge(support::blow) const {
+    return heard == goodbye || heard.empty() ? "" : "the peer hears " + heard;
+  }
+};
+
+TEST_CASE("the coroutine of a close may die at every step", "[codec_close]") {
+  CHECK(support::hit_at_every_step<close_under_attack>(support::blow::destroy) > 4);
+  CHECK(support::hit_at_every_step<close_under_attack>(support::blow::stop) > 4);
+}
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "support/codec_ends.hpp"
+#include "support/every_step.hpp"
 
 namespace {
 
@@ -118,6 +119,28 @@ TEST_CASE("a handshake whose coroutine dies closes the inner flow", "[codec_hand
   handshake_log log;
   drive(a_cancelled_handshake(true, &log));
   CHECK(!log.done);
+}
+
+task<> shake_and_close(memory_flow inner, toy_role role, handshake_log* out) {
+  auto made = co_await coflow::codec_handshake(toy_codec(role), std::move(inner));
+  out->done = true;
+  if (made) co_await made->close();
+}
+// Also where it is done, and its coroutine has not gone on yet.
+struct handshake_under_attack {
+  std::pair<memory_flow, memory_flow> pipe = coflow::memory_pipe();
+  handshake_log client;
+  handshake_log server;
+
+  task<> attacked() { return shake_and_close(std::move(pipe.first), toy_role::client, &client); }
+  task<> peer() { return shake_and_close(std::move(pipe.second), toy_role::server, &server); }
+  static task<> heir() { co_return; }
+  [[nodiscard]] std::string judge(support::blow) const { return server.done ? "" : "the peer's handshake has no end"; }
+};
+
+TEST_CASE("a handshake may be cancelled, and its coroutine die, at every step", "[codec_handshake]") {
+  CHECK(support::hit_at_every_step<handshake_under_attack>(support::blow::destroy) > 4);
+  CHECK(support::hit_at_every_step<handshake_under_attack>(support::blow::stop) > 4);
 }
 
 task<> a_stuck_handshake() {

@@ -24,9 +24,12 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
   codec_close_operation(codec_close_operation&& unbegun) noexcept
       : block_(unbegun.block_), lingers_(unbegun.lingers_) {}
   ~codec_close_operation() {
-    if (phase_ != operation_phase::waiting) return;
+    if (phase_ == operation_phase::idle) return;
     this->end_wait();
-    block_.withdraw_closer(*this);
+    if (phase_ == operation_phase::settled)
+      this->unlink();  // the flow may be gone already
+    else
+      block_.withdraw_closer(*this);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -42,7 +45,10 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
  private:
   friend Block;
 
-  void run() noexcept override { this->resume(); }
+  void run() noexcept override {
+    phase_ = operation_phase::idle;
+    this->resume();
+  }
   void on_stop() noexcept override { block_.abandon(); }
 
   Block& block_;
@@ -56,9 +62,12 @@ class [[nodiscard]] handshake_operation final : public queued_operation {
   explicit handshake_operation(Block& block) noexcept : block_(block) {}
   handshake_operation(handshake_operation&& unbegun) noexcept : block_(unbegun.block_) {}
   ~handshake_operation() {
-    if (phase_ != operation_phase::waiting) return;
+    if (phase_ == operation_phase::idle) return;
     this->end_wait();
-    block_.withdraw_handshake(*this);
+    if (phase_ == operation_phase::settled)
+      this->unlink();  // the flow may be gone already
+    else
+      block_.withdraw_handshake(*this);
   }
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -79,7 +88,10 @@ class [[nodiscard]] handshake_operation final : public queued_operation {
  private:
   friend Block;
 
-  void run() noexcept override { this->resume(); }
+  void run() noexcept override {
+    phase_ = operation_phase::idle;
+    this->resume();
+  }
   void on_stop() noexcept override {
     failure_ = canceled();
     block_.stop_handshake(*this);
