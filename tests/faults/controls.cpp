@@ -1,5 +1,6 @@
 // What is wrong on purpose must be found, by the words that are expected.
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,9 @@ void expect(support::proof& proof, std::string_view name, plan of, std::string_v
   of.scenario = name;
   const world& in = worlds().front();
   const scenario* what = find_scenario(in, name);
-  for (const scenario& one : wrong_scenarios())
-    if (one.name == name) what = &one;
+  for (const std::span<const scenario> some : {wrong_scenarios(), wrong_tls_scenarios()})
+    for (const scenario& one : some)
+      if (one.name == name) what = &one;
   const outcome came_to = run_once(of, in, *what);
   bool found = false;
   for (const std::string& one : came_to.breaches) found = found || one.find(words) != std::string::npos;
@@ -52,6 +54,17 @@ void controls(support::proof& proof) {
   lost.no_edges = true;  // wake-ups never come
   expect(proof, "S1", lost, "nothing goes on any more");
   proof.part("what is wrong on purpose");
+}
+
+void tls_controls(support::proof& proof) {
+  if (tls_worlds().empty()) return;
+  const world& in = tls_worlds().front();
+  for (const scenario& one : in.scenarios) static_cast<void>(run_once(plan(), in, one));
+  plan cut_short;  // behind the handshakes
+  cut_short.faults.push_back(fault{call::recv, 6, end_of_file, true});
+  expect(proof, "S101", cut_short, "a clean end after");
+  expect(proof, "S102", {}, "allocations are left");
+  proof.part("what is wrong on purpose with TLS");
 }
 
 }  // namespace faults

@@ -16,26 +16,45 @@ namespace faults {
 template <class W>
 using role = coflow::task<> (*)(side*, typename W::flow);
 
+/// The number of the socket at the bottom.
+template <class F>
+[[nodiscard]] int descriptor_of(F& flow) {
+  if constexpr (requires { flow.native_handle(); })
+    return flow.native_handle();
+  else
+    return flow.lowest_layer().native_handle();
+}
+/// True in a world whose connections are a codec's, from their handshake on.
+template <class W>
+[[nodiscard]] constexpr bool always_framed() noexcept {
+  if constexpr (requires { W::framed; })
+    return W::framed;
+  else
+    return false;
+}
+
 template <class W>
 coflow::task<> accepting(side* at, typename W::listener* through, role<W> body) {
+  at->framed = always_framed<W>();
   coflow::result<typename W::flow> flow = co_await through->accept();
   if (!flow) {
     at->report(flow.error());
     through->close();  // whoever waits to be accepted waits no longer
     co_return;
   }
-  at->descriptor = flow->native_handle();
+  at->descriptor = descriptor_of(*flow);
   co_await body(at, std::move(*flow));
 }
 template <class W>
 coflow::task<> connecting(side* at, typename W::listener* to, role<W> body, bool close_listener) {
+  at->framed = always_framed<W>();
   coflow::result<typename W::flow> flow = co_await W::connect(to);
   if (!flow) {
     at->report(flow.error());
     if (close_listener) to->close();
     co_return;
   }
-  at->descriptor = flow->native_handle();
+  at->descriptor = descriptor_of(*flow);
   co_await body(at, std::move(*flow));
   if (close_listener) to->close();  // whoever has not been accepted by now never will be
 }

@@ -51,8 +51,8 @@ task<> s10_proxy(stage* on, typename W::listener* front, typename W::listener* b
     back->close();
     co_return;
   }
-  on->inner_client.descriptor = client->native_handle();
-  on->inner_server.descriptor = server->native_handle();
+  on->inner_client.descriptor = descriptor_of(*client);
+  on->inner_server.descriptor = descriptor_of(*server);
   {
     task_scope both(coflow::on_failure::isolate);
     both.spawn(pass_on<W>(&on->inner_client, &*client, &on->inner_server, &*server)).value();

@@ -2,6 +2,9 @@
 
 #include <signal.h>
 #include <unistd.h>
+#ifdef COFLOW_WITH_OPENSSL
+#include <openssl/crypto.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -194,6 +197,29 @@ void judge(stage& on, const plan& of) {
 }  // namespace
 
 long live_allocations() noexcept { return live_now; }
+
+#ifdef COFLOW_WITH_OPENSSL
+void count_openssl() noexcept {
+  const auto give = [](std::size_t size, const char*, int) -> void* {
+    void* const made = size == 0 ? nullptr : std::malloc(size);
+    if (made != nullptr) ++live_now;
+    return made;
+  };
+  const auto resize = [](void* memory, std::size_t size, const char*, int) -> void* {
+    if (memory != nullptr && size == 0) {
+      give_back(memory);
+      return nullptr;
+    }
+    void* const made = std::realloc(memory, size);
+    if (memory == nullptr && made != nullptr) ++live_now;
+    return made;
+  };
+  const auto take = [](void* memory, const char*, int) { give_back(memory); };
+  if (CRYPTO_set_mem_functions(give, resize, take) != 1) std::abort();
+}
+#else
+void count_openssl() noexcept {}
+#endif
 
 void watch_the_clock(unsigned seconds) {
   limit_in_seconds = seconds;

@@ -23,7 +23,10 @@ struct outcome {
 
 [[nodiscard]] outcome run_once(const plan& of, const world& in, const scenario& what);
 
-/// The number of blocks that operator new has given and nobody has given back.
+/// Counts OpenSSL's memory too, from here on; nothing may have used it before. Does nothing where it is not.
+void count_openssl() noexcept;
+
+/// The number of blocks that operator new (or OpenSSL) has given and nobody has given back.
 [[nodiscard]] long live_allocations() noexcept;
 
 /// From here on a run that takes longer than that ends the program, after naming itself: the last resort.

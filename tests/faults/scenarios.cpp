@@ -27,6 +27,7 @@ constexpr scenario all_of[] = {
     {"S12", s12<W>},
     {"S13", s13<W>},
     {"S14", s14<W>},
+    {"S15", s15<W>},
     {"S4-few", s4<W, 30>},
     {"S4-many", s4<W, 10'000>},
 };
@@ -34,7 +35,7 @@ constexpr scenario all_of[] = {
 template <class W>
 constexpr scenario without_resets[] = {
     {"S1", s1<W>},         {"S2", s2<W>},   {"S3", s3<W>},   {"S4", s4<W, 3'000>}, {"S5", s5<W>},   {"S7", s7<W>},
-    {"S8", s8<W, secure>}, {"S11", s11<W>}, {"S12", s12<W>}, {"S13", s13<W>},      {"S14", s14<W>},
+    {"S8", s8<W, secure>}, {"S11", s11<W>}, {"S12", s12<W>}, {"S13", s13<W>},      {"S14", s14<W>}, {"S15", s15<W>},
 };
 
 std::unique_ptr<coflow::event_loop> with_epoll() {
@@ -52,9 +53,15 @@ constexpr world all_worlds[] = {
 
 std::span<const world> worlds() { return all_worlds; }
 
+#ifndef COFLOW_WITH_OPENSSL
+std::span<const world> tls_worlds() { return {}; }
+std::span<const scenario> wrong_tls_scenarios() { return {}; }
+#endif
+
 const world* find_world(const plan& of) {
-  for (const world& one : all_worlds)
-    if (one.name == of.world && one.reactor == of.reactor) return &one;
+  for (const std::span<const world> some : {worlds(), tls_worlds()})
+    for (const world& one : some)
+      if (one.name == of.world && one.reactor == of.reactor) return &one;
   return nullptr;
 }
 const scenario* find_scenario(const world& in, std::string_view name) {

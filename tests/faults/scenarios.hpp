@@ -25,10 +25,13 @@ struct world {
 };
 
 [[nodiscard]] std::span<const world> worlds();
+/// Those with TLS; none where OpenSSL is not.
+[[nodiscard]] std::span<const world> tls_worlds();
 [[nodiscard]] const world* find_world(const plan& of);
 [[nodiscard]] const scenario* find_scenario(const world& in, std::string_view name);
 
 /// Scenarios that are wrong, each in a way of its own: what finds the faults must find these.
 [[nodiscard]] std::span<const scenario> wrong_scenarios();
+[[nodiscard]] std::span<const scenario> wrong_tls_scenarios();
 
 }  // namespace faults

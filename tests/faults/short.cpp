@@ -39,7 +39,7 @@ void cuts(support::proof& proof, const world& in, const scenario& what, call whe
 }  // namespace
 
 void short_calls(support::proof& proof) {
-  for (const world& in : worlds()) {
+  for (const world& in : chosen_worlds(proof)) {
     if (in.name == "unix") continue;  // a few bytes in pieces of one fill a local socket: each costs it a block
     for (const scenario& what : in.scenarios) {
       static_cast<void>(run_once(plan_of(in, what), in, what));  // what is made once and kept for ever

@@ -9,8 +9,8 @@
 namespace faults {
 
 void storms(support::proof& proof) {
-  const long seeds = proof.number("--seeds", sanitized() ? 30 : 300);
-  for (const world& in : worlds()) {
+  const long seeds = proof.number("--seeds", sanitized() ? 30 : proof.value("--world") == "tls" ? 150 : 300);
+  for (const world& in : chosen_worlds(proof)) {
     for (const scenario& what : in.scenarios) {
       plan of;
       of.scenario = what.name;

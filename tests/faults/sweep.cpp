@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,10 +64,12 @@ void pairs(support::proof& proof, const world& in, const scenario& what, const s
 void sweep(support::proof& proof) {
   const bool longer = proof.has("--long");
   const std::string only = proof.value("--scenario");
-  const auto whole = static_cast<unsigned>(proof.number("--whole", longer ? 1000 : sanitized() ? 3 : 48));
-  for (const world& in : worlds()) {
+  const int usual = proof.value("--world") == "tls" ? 10 : 48;
+  const auto whole = static_cast<unsigned>(proof.number("--whole", longer ? 1000 : sanitized() ? 3 : usual));
+  const std::span<const world> chosen = chosen_worlds(proof);
+  for (const world& in : chosen) {
     // What the first world has shown in full is sampled in the others.
-    const unsigned reach = &in == &worlds().front() || longer || whole < 6 ? whole : 6;
+    const unsigned reach = &in == &chosen.front() || longer || whole < 6 ? whole : 6;
     for (const scenario& what : in.scenarios) {
       if (what.name == "S4-many" || (!only.empty() && only != what.name)) continue;
       static_cast<void>(run_once(plan_of(in, what), in, what));  // what is made once and kept for ever
