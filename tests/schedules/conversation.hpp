@@ -24,10 +24,9 @@
 
 #include "model/outcome.hpp"
 #include "model/subject.hpp"
+#include "schedules/stage.hpp"
 
 namespace schedules {
-
-using coflow::choices;
 
 template <class Kind>
 class conversation {
@@ -36,7 +35,7 @@ class conversation {
 
   explicit conversation(choices& from)
       : pick_(from), capacity_(std::size_t{1} << pick_.pick(7)), home_(std::in_place, from) {
-    auto made = Kind::connect(capacity_);
+    auto made = connected<Kind>(*home_, capacity_);
     ends_[0].handle.emplace(std::move(made.first));
     ends_[1].handle.emplace(std::move(made.second));
     const coflow::executor::entry current(*home_);
@@ -83,7 +82,11 @@ class conversation {
   void take_step(std::size_t at) {
     side& s = ends_[at];
     if (!s.handle) return;
-    switch (pick_.pick(32)) {
+    const std::size_t what = pick_.pick(32);
+    if constexpr (requires { s.handle->request_key_update(); }) {
+      if (what == 12) return s.handle->request_key_update();
+    }
+    switch (what) {
       default:
         if (pick_.pick(2) == 0) return begin_read(s);
         return begin_write(s);

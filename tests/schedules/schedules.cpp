@@ -1,7 +1,8 @@
 // Schedules: what happens at once happens in every order.
 //
-//     schedules [--long] [--seeds N] [--past FILE] [--repro LINE]
+//     schedules [--long] [--tls] [--seeds N] [--past FILE] [--repro LINE]
 //
+// --tls: over TLS instead, where OpenSSL is; fewer conversations, since each begins with a handshake.
 // Plays the micro scenarios in all orders in which the ready nodes can run, then random conversations by seed; before
 // that, what failed once (past_failures). Prints a line for each failure, and at the end how many were played. The
 // status is 1 if one failed.
@@ -26,7 +27,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -34,6 +35,10 @@
 
 #include "schedules/conversation.hpp"
 #include "schedules/scenarios.hpp"
+#ifdef COFLOW_WITH_OPENSSL
+#include "schedules/tls.hpp"
+#include "schedules/tls_scenarios.hpp"
+#endif
 
 namespace schedules {
 namespace {
@@ -121,6 +126,27 @@ constexpr play conversations[] = {
     {"conversation", over_any::name, random_conversation<over_any>},
     {"conversation", over_codec::name, random_conversation<over_codec>},
 };
+#ifdef COFLOW_WITH_OPENSSL
+template <>
+constexpr play scenarios<over_tls>[] = {
+    {"read_with_close", over_tls::name, read_with_close<over_tls>},
+    {"write_with_shutdown", over_tls::name, write_with_shutdown<over_tls>},
+    {"write_with_write", over_tls::name, write_with_write<over_tls>},
+    {"read_with_cancel", over_tls::name, read_with_cancel<over_tls>},
+    {"close_with_close", over_tls::name, close_with_close<over_tls>},
+    {"write_with_cancel", over_tls::name, write_with_cancel<over_tls>},
+    {"handshake_with_close", over_tls::name, tls_handshake_with_close},
+    {"handshake_with_cancel", over_tls::name, tls_handshake_with_cancel},
+    {"handshake_with_its_coroutines_end", over_tls::name, tls_handshake_with_its_coroutines_end},
+    {"handshake_with_farewell", over_tls::name, tls_handshake_with_farewell},
+};
+constexpr std::span<const play> tls_scenarios = scenarios<over_tls>;
+constexpr play conversations_over_tls[] = {{"conversation", over_tls::name, random_conversation<over_tls>}};
+constexpr std::span<const play> tls_conversations = conversations_over_tls;
+#else
+constexpr std::span<const play> tls_scenarios;
+constexpr std::span<const play> tls_conversations;
+#endif
 
 // Calls `f` with every scenario on every kind of flow.
 template <class F>
@@ -175,7 +201,8 @@ void repeat(const std::string& line, totals& sum) {
     passes(one, order, sum);
   };
   for_each_scenario(try_one);
-  for (const play& one : conversations) try_one(one);
+  for (const std::span<const play> some : {std::span<const play>(conversations), tls_scenarios, tls_conversations})
+    for (const play& one : some) try_one(one);
   if (found) return;
   std::printf("schedules: nothing is called so: %s\n", line.c_str());
   ++sum.failures;
@@ -198,39 +225,56 @@ void repeat_past_failures(const std::filesystem::path& from, totals& sum) {
 int main(int argc, char** argv) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || COFLOW_HAS_SANITIZER
   std::uint64_t seeds = 20'000;
+  std::uint64_t tls_seeds = 500;
 #else
   std::uint64_t seeds = 100'000;
+  std::uint64_t tls_seeds = 2'000;
 #endif
-  std::filesystem::path past = std::filesystem::path(__FILE__).parent_path() / "past_failures";
+  std::filesystem::path past;
   std::string repro;
+  bool tls = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--long") {
       seeds = 1'000'000;
+      tls_seeds = 100'000;
+      continue;
+    }
+    if (option == "--tls") {
+      tls = true;
       continue;
     }
     const char* value = ++i < argc ? argv[i] : nullptr;
     if (option == "--seeds" && value != nullptr) {
-      seeds = std::strtoull(value, nullptr, 10);
+      seeds = tls_seeds = std::strtoull(value, nullptr, 10);
     } else if (option == "--past" && value != nullptr) {
       past = value;
     } else if (option == "--repro" && value != nullptr) {
       repro = value;
     } else {
-      std::fprintf(stderr, "usage: schedules [--long] [--seeds N] [--past FILE] [--repro LINE]\n");
+      std::fprintf(stderr, "usage: schedules [--long] [--tls] [--seeds N] [--past FILE] [--repro LINE]\n");
       return 2;
     }
   }
+
+  if (past.empty())
+    past = std::filesystem::path(__FILE__).parent_path() / (tls ? "past_tls_failures" : "past_failures");
+  if (tls) seeds = tls_seeds;
+  const std::span<const schedules::play> conversations =
+      tls ? schedules::tls_conversations : std::span<const schedules::play>(schedules::conversations);
 
   schedules::totals sum;
   if (!repro.empty()) {
     schedules::repeat(repro, sum);
   } else {
     schedules::repeat_past_failures(past, sum);
-    schedules::for_each_scenario([&](const schedules::play& one) { schedules::play_all_orders(one, sum); });
-    for (std::uint64_t seed = 0; seed != seeds; ++seed) {
+    const auto in_all_orders = [&](const schedules::play& one) { schedules::play_all_orders(one, sum); };
+    if (!tls) schedules::for_each_scenario(in_all_orders);
+    if (tls)
+      for (const schedules::play& one : schedules::tls_scenarios) in_all_orders(one);
+    for (std::uint64_t seed = 0; seed != seeds && !conversations.empty(); ++seed) {
       auto random = coflow::choices::by_seed(seed);
-      schedules::passes(schedules::conversations[seed % std::size(schedules::conversations)], random, sum);
+      schedules::passes(conversations[seed % conversations.size()], random, sum);
     }
   }
   if (sum.failures != 0) std::printf("schedules: %ld failures in all\n", sum.failures);

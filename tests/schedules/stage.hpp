@@ -30,17 +30,31 @@ class note {
   std::string bytes;
 };
 
+// Two connected flows; of some kinds that takes an executor.
+template <class Kind, class... Capacity>
+std::pair<typename Kind::flow, typename Kind::flow> connected(coflow::virtual_executor& on, Capacity... capacity) {
+  if constexpr (requires { Kind::connect(on, capacity...); })
+    return Kind::connect(on, capacity...);
+  else
+    return Kind::connect(capacity...);
+}
+
 template <class Kind>
 class stage {
  public:
   using flow = typename Kind::flow;
   using actor = support::job<void>;
 
-  explicit stage(choices& order) : on_(order) {
-    auto made = Kind::connect();
+  // A connection comes about in the natural order; from then on the order is a matter of choice.
+  explicit stage(choices& order) : order_(order) {
+    auto made = connected<Kind>(on_);
     a.emplace(std::move(made.first));
     b.emplace(std::move(made.second));
+    std::swap(now_, order_);
   }
+  stage(const stage&) = delete;
+  stage& operator=(const stage&) = delete;
+  ~stage() { std::swap(now_, order_); }
 
   std::optional<flow> a;
   std::optional<flow> b;
@@ -73,7 +87,9 @@ class stage {
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
  private:
-  coflow::virtual_executor on_;
+  choices& order_;
+  choices now_ = choices::replay("");
+  coflow::virtual_executor on_{now_};
   std::deque<actor> actors_;  // these go before the executor; the flows go after it
   std::string wrong_;
 };
