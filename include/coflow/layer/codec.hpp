@@ -80,4 +80,30 @@ concept HandshakingCodec = Codec<C> && requires(C& codec, codec_output& out) {
   { codec.established() } -> std::convertible_to<bool>;
 };
 
+namespace detail {
+
+// What a codec may leave out.
+template <class C>
+[[nodiscard]] bool is_established(const C& codec) noexcept {
+  if constexpr (HandshakingCodec<C>)
+    return codec.established();
+  else
+    return true;
+}
+template <class C>
+[[nodiscard]] bool needs_input(const C& codec) noexcept {
+  if constexpr (requires { codec.needs_input(); })
+    return codec.needs_input();
+  else
+    return false;
+}
+template <class C>
+[[nodiscard]] bool holds_back(const C& codec) noexcept {
+  if constexpr (requires { codec.holds_back(); })
+    return codec.holds_back();
+  else
+    return false;
+}
+
+}  // namespace detail
 }  // namespace coflow::inline v0

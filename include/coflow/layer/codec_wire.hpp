@@ -50,25 +50,9 @@ class codec_wire {
   [[nodiscard]] Inner& inner() noexcept { return inner_; }
   [[nodiscard]] C& codec() noexcept { return codec_; }
 
-  [[nodiscard]] bool established() const noexcept {
-    if constexpr (HandshakingCodec<C>)
-      return codec_.established();
-    else
-      return true;
-  }
-  [[nodiscard]] bool needs_input() const noexcept {
-    if constexpr (requires(const C& codec) { codec.needs_input(); })
-      return codec_.needs_input();
-    else
-      return false;
-  }
-
-  [[nodiscard]] bool holds_back() const noexcept {
-    if constexpr (requires(const C& codec) { codec.holds_back(); })
-      return codec_.holds_back();
-    else
-      return false;
-  }
+  [[nodiscard]] bool established() const noexcept { return detail::is_established(codec_); }
+  [[nodiscard]] bool needs_input() const noexcept { return detail::needs_input(codec_); }
+  [[nodiscard]] bool holds_back() const noexcept { return detail::holds_back(codec_); }
 
   // ---- reading
 

@@ -25,8 +25,9 @@ namespace coflow::inline v0 {
 ///
 /// The peer's close_notify is eof, and the write half stays open; `shutdown(write)` sends this side's, and reading goes
 /// on. The inner flow's end without close_notify is `error::truncated`. `close` sends close_notify and does not wait
-/// for the peer's. A TLS 1.3 client that is refused for its certificate learns it from its first read: its handshake is
-/// done before the server has judged.
+/// for the peer's: over TCP, where unread input makes a reset of a close (fact K4), and a TLS 1.3 server's tickets are
+/// such input, `graceful_close` is the way that loses nothing. A TLS 1.3 client that is refused for its certificate
+/// learns it from its first read: its handshake is done before the server has judged.
 template <SystemFlow Inner, TlsEngine Engine>
 class tls_flow : public codec_flow<Engine, Inner> {
   using base = codec_flow<Engine, Inner>;
