@@ -82,6 +82,15 @@ concept HandshakingCodec = Codec<C> && requires(C& codec, codec_output& out) {
 
 namespace detail {
 
+// What a codec's flow knows of the output.
+class wire_output final : public codec_output {
+ public:
+  wire_output(buffer_queue& data, buffer_queue& send) noexcept : codec_output(data, send) {}
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  [[nodiscard]] const std::error_code& failure() const noexcept { return failure_; }
+  void fall_silent() noexcept { silent_ = true; }
+};
+
 // What a codec may leave out.
 template <class C>
 [[nodiscard]] bool is_established(const C& codec) noexcept {

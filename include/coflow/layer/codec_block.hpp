@@ -158,6 +158,8 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
     return take_decoded([room, &count](detail::buffer_queue& decoded) noexcept { count = decoded.take_into(room); });
   }
 
+  [[nodiscard]] std::error_code take_passing_failure() noexcept { return wire_.take_given_up(); }
+
   [[nodiscard]] attempt try_write(writing& op) noexcept {
     for (;;) {
       if (!this->state().can_transmit()) return attempt::verdict;
@@ -226,6 +228,10 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
         return attempt::verdict;
       }
       if (wire_.take_out_of_memory()) throw std::bad_alloc();
+      if (wire_.input_given_up()) {
+        if (asked || this->has_reader()) return attempt::verdict;
+        static_cast<void>(wire_.take_given_up());  // whoever it was for is gone
+      }
       if (asked) return attempt::wait;
       look_below(&wire::want_input);
     }

@@ -23,7 +23,8 @@ namespace coflow::inline v0 {
 /// Memory: what one inner read decodes to, at most 64 KiB of sealed bytes and 64 KiB of answers on their way out, and
 /// four small coroutine frames. The inner flow belongs to this one: its close comes after the goodbye. Moving or
 /// destroying the flow with operations pending is defined (law O2). A goodbye that is asked for where no executor is
-/// current waits for the next operation that begins on one.
+/// current waits for the next operation that begins on one. A deadline of the inner flow (`error::timed_out` of its
+/// read) ends the reads that wait, and not the stream (law X0); in a handshake it is the handshake's failure.
 template <Codec C, SystemFlow Inner>
 class codec_flow {
  public:

@@ -65,10 +65,14 @@ class codec_wire {
   [[nodiscard]] bool inner_ended() const noexcept { return inner_ended_; }
   /// True, once, if an inner read found no memory. No byte was lost.
   [[nodiscard]] bool take_out_of_memory() noexcept { return std::exchange(out_of_memory_, false); }
+  /// A deadline below has ended the inner read that a read waits for: no verdict, so that it is told once (law X0).
+  [[nodiscard]] bool input_given_up() const noexcept { return static_cast<bool>(given_up_); }
+  [[nodiscard]] std::error_code take_given_up() noexcept { return std::exchange(given_up_, std::error_code()); }
 
   /// A read wants bytes: reads below until some are decoded, on the spot as far as they are there.
   void want_input() noexcept {
     wanted_ = true;
+    paused_ = false;
     reader_.poke();
   }
   /// Nothing decoded is left: reads on if the codec must be fed to work.
@@ -80,12 +84,12 @@ class codec_wire {
   /// Reads on for ever and drops what it decodes.
   void drop_input() noexcept {
     dropping_ = true;
-    poke_input();
+    poke(reader_);
   }
-  /// Reads on and drops what comes, undecoded, until the inner flow ends.
+  /// Reads on and drops what comes undecoded.
   void linger() noexcept {
     lingering_ = true;
-    poke_input();
+    poke(reader_);
   }
   /// Shuts the inner read half.
   void shut_input() noexcept {
@@ -127,6 +131,7 @@ class codec_wire {
   void release_held() noexcept {
     if (!holds_back()) return;
     strand_what_is_held();
+    paused_ = false;
     reader_.poke();
   }
   /// Encodes `plain` for the output. Gives what the codec says, or that there was no memory.
@@ -156,7 +161,7 @@ class codec_wire {
     goodbye_said_ = true;
     out_.fall_silent();
   }
-  /// What is still to be sent goes out, but the inner write half is not shut behind it: it is about to be closed.
+  /// The inner write half is not shut behind what is still to be sent: it is about to be closed.
   void skip_inner_shutdown() noexcept { end_begun_ = true; }
   /// Sends what is to be sent, on the spot as far as the inner flow takes it.
   void poke_output() noexcept { poke(writer_); }
@@ -184,13 +189,6 @@ class codec_wire {
   [[nodiscard]] bool closed() const noexcept { return closed_; }
 
  private:
-  class output final : public codec_output {
-   public:
-    output(detail::buffer_queue& data, detail::buffer_queue& send) noexcept : codec_output(data, send) {}
-    [[nodiscard]] bool ended() const noexcept { return this->ended_; }
-    [[nodiscard]] const std::error_code& failure() const noexcept { return this->failure_; }
-    void fall_silent() noexcept { this->silent_ = true; }
-  };
   // Brings work that was asked for outside of the executor's turn into it.
   class kick final : public node {
    public:
@@ -212,7 +210,6 @@ class codec_wire {
     else if (!kick_.linked())
       home->post(kick_);
   }
-  void poke_input() noexcept { poke(reader_); }
 
   [[nodiscard]] bool has_input_work() const noexcept {
     if (inner_ended_ || close_begun_ || input_stalled_) return false;
@@ -220,7 +217,7 @@ class codec_wire {
     if (out_.ended() || answers_to_send_ + answers_sending_ > most_at_once) return false;
     if (wanted_ || dropping_) return true;
     if (!established()) return shaking_;
-    return needs_input() && (decoded_.empty() || holds_back());
+    return needs_input() && !paused_ && (decoded_.empty() || holds_back());
   }
   // An inner flow may have bytes for ever: the executor's other work, timers among it, must have its turn.
   [[nodiscard]] bool in_turn() noexcept {
@@ -266,6 +263,13 @@ class codec_wire {
   void end_input(std::error_code failure) noexcept {
     if (failure == error::no_executor) {
       input_stalled_ = true;
+      return;
+    }
+    if (failure == error::timed_out && established() && !dropping_ && !lingering_ && !holds_back()) {
+      if (host_.wants_input()) given_up_ = failure;  // else nobody is late
+      paused_ = true;
+      wanted_ = false;
+      host_.input_came();
       return;
     }
     inner_ended_ = true;
@@ -360,12 +364,14 @@ class codec_wire {
   detail::buffer_queue decoded_;
   detail::buffer_queue to_send_;
   detail::buffer_queue sending_;  // what the inner write is about
-  output out_{decoded_, to_send_};
+  detail::wire_output out_{decoded_, to_send_};
   std::size_t answers_to_send_ = 0;  // bytes of it that answer input
   std::size_t answers_sending_ = 0;
   kick kick_{*this};
+  std::error_code given_up_;
   bool allow_truncation_;
   bool wanted_ = false;     // a read waits for bytes
+  bool paused_ = false;     // a deadline below has passed: nothing is read ahead until a read wants more
   bool dropping_ = false;   // what is decoded is dropped
   bool lingering_ = false;  // what is read is dropped
   bool shaking_ = false;
