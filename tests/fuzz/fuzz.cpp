@@ -1,60 +1,107 @@
-// Sessions of TLS over a network that does harm, chosen by a fuzzer, or at random for a number of points.
+// Executions of several targets, each chosen by the bytes of an input: by a fuzzer, or at random for a number of
+// points.
 //
-//     fuzz [--count N] [--seed N]      N sessions, each told by its seed
+//     fuzz [--target NAME] [--count N] [--seed N]      N executions of a target, or of each, told by seeds
+//     fuzz --target NAME --input FILE                  the one that a fuzzer has found
 //
-// Compiled with -fsanitize=fuzzer and COFLOW_LIBFUZZER it is the fuzzer's instead: see `run` beside this file.
+// Compiled with -fsanitize=fuzzer and COFLOW_LIBFUZZER it is the fuzzer's instead, and takes --target: see `run` beside
+// this file.
 
 #include <coflow/core.hpp>
+#include <cstddef>
 #include <cstdint>
-#include <random>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
+#include "fuzz/input.hpp"
 #include "fuzz/tls_session.hpp"
 #include "support/proof.hpp"
 
+namespace {
+
+#ifdef COFLOW_FEWER_POINTS
+constexpr bool fewer = true;
+#else
+constexpr bool fewer = false;
+#endif
+
+class target {
+ public:
+  std::string_view name;
+  void (*run)(std::span<const std::uint8_t>);
+  fuzz::bytes (*made)(unsigned seed);
+  long usual;
+
+  void operator()(std::span<const std::uint8_t> input) const {
+    run(input);
+    if (coflow::detail::live_frames.load() != 0) fuzz::breach("a coroutine's frame is left");
+  }
+};
+constexpr target targets[] = {
+    {"tls_session", fuzz::tls_session, fuzz::made_tls_session, fewer ? 1000 : 3000},
+};
+
+const target* find(std::string_view name) {
+  for (const target& one : targets)
+    if (one.name == name) return &one;
+  return nullptr;
+}
+
+}  // namespace
+
 #ifdef COFLOW_LIBFUZZER
 
+namespace {
+const target* chosen = &targets[0];
+}
+
+// Takes the name of the target away from the fuzzer's own arguments.
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  for (int i = 1; i + 1 < *argc; ++i) {
+    if (std::string_view((*argv)[i]) != "--target") continue;
+    chosen = find((*argv)[i + 1]);
+    if (chosen == nullptr) fuzz::breach("there is no such target");
+    for (int j = i; j + 2 <= *argc; ++j) (*argv)[j] = (*argv)[j + 2];
+    *argc -= 2;
+    break;
+  }
+  return 0;
+}
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  fuzz::tls_session({bytes, size});
+  (*chosen)({bytes, size});
   return 0;
 }
 
 #else
 
-namespace {
-
-// From none to sixteen harms, near the beginning more often than at the end.
-std::vector<std::uint8_t> input_of(unsigned seed) {
-  std::mt19937 random(seed);
-  const auto any = [&random] { return static_cast<std::uint8_t>(random()); };
-  std::vector<std::uint8_t> input{any(), any(), any()};
-  if (random() % 4 != 0) input[1] = input[2] = 0;
-  const unsigned harms = seed % 17 == 0 ? 0 : 1 + random() % 16;
-  for (unsigned i = 0; i < harms; ++i) {
-    const unsigned at = static_cast<unsigned>(random()) % (1U << (4 + random() % 9));
-    input.insert(input.end(), {any(), static_cast<std::uint8_t>(at >> 8U), static_cast<std::uint8_t>(at), any()});
-  }
-  return input;
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
   support::proof proof(argc, argv);
-#ifdef COFLOW_FEWER_POINTS
-  const long usual = 1000;
-#else
-  const long usual = 3000;
-#endif
-  const long count = proof.number("--count", usual);
-  const long first = proof.number("--seed", 1);
-  for (long seed = first; seed < first + count; ++seed) {
-    const std::vector<std::uint8_t> input = input_of(static_cast<unsigned>(seed));
-    const bool whole = fuzz::tls_session(input);
-    if (!whole && input.size() == 3)
-      proof.fail("a session that nobody harms is not whole", "--count 1 --seed " + std::to_string(seed));
+  const std::string only = proof.value("--target");
+  if (!only.empty() && find(only) == nullptr) {
+    proof.fail("there is no such target", "--target " + only);
+    return proof.end();
+  }
+  if (const std::string file = proof.value("--input"); !file.empty() && !only.empty()) {
+    std::ifstream from(file, std::ios::binary);
+    const fuzz::bytes input{std::istreambuf_iterator<char>(from), std::istreambuf_iterator<char>()};
+    (*find(only))(input);
     proof.point();
+    return proof.end();
+  }
+  for (const target& one : targets) {
+    if (!only.empty() && one.name != only) continue;
+    const long count = proof.number("--count", one.usual);
+    const long first = proof.number("--seed", 1);
+    for (long seed = first; seed < first + count; ++seed) {
+      fuzz::repro() = "--target " + std::string(one.name) + " --count 1 --seed " + std::to_string(seed);
+      one(one.made(static_cast<unsigned>(seed)));
+      proof.point();
+    }
+    proof.part(one.name);
   }
   return proof.end();
 }
