@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz/endpoint.hpp"
 #include "fuzz/input.hpp"
 #include "fuzz/tls_session.hpp"
 #include "support/proof.hpp"
@@ -43,6 +44,7 @@ class target {
 };
 constexpr target targets[] = {
     {"tls_session", fuzz::tls_session, fuzz::made_tls_session, fewer ? 1000 : 3000},
+    {"endpoint", fuzz::endpoint, fuzz::made_endpoint, fewer ? 10000 : 50000},
 };
 
 const target* find(std::string_view name) {
