@@ -19,6 +19,7 @@
 
 #include "fuzz/endpoint.hpp"
 #include "fuzz/input.hpp"
+#include "fuzz/reader.hpp"
 #include "fuzz/tls_session.hpp"
 #include "fuzz/writev.hpp"
 #include "support/proof.hpp"
@@ -45,6 +46,7 @@ class target {
 };
 constexpr target targets[] = {
     {"tls_session", fuzz::tls_session, fuzz::made_tls_session, fewer ? 1000 : 3000},
+    {"reader", fuzz::reader, fuzz::made_reader, fewer ? 3000 : 20000},
     {"writev", fuzz::writev, fuzz::made_writev, fewer ? 3000 : 20000},
     {"endpoint", fuzz::endpoint, fuzz::made_endpoint, fewer ? 10000 : 50000},
 };
