@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "fuzz/endpoint.hpp"
+#include "fuzz/frames.hpp"
 #include "fuzz/input.hpp"
 #include "fuzz/reader.hpp"
 #include "fuzz/tls_session.hpp"
@@ -46,6 +47,7 @@ class target {
 };
 constexpr target targets[] = {
     {"tls_session", fuzz::tls_session, fuzz::made_tls_session, fewer ? 1000 : 3000},
+    {"frames", fuzz::frames, fuzz::made_frames, fewer ? 3000 : 20000},
     {"reader", fuzz::reader, fuzz::made_reader, fewer ? 3000 : 20000},
     {"writev", fuzz::writev, fuzz::made_writev, fewer ? 3000 : 20000},
     {"endpoint", fuzz::endpoint, fuzz::made_endpoint, fewer ? 10000 : 50000},
