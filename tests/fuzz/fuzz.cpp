@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "fuzz/endpoint.hpp"
+#include "fuzz/engine_feed.hpp"
 #include "fuzz/frames.hpp"
 #include "fuzz/input.hpp"
 #include "fuzz/layer_session.hpp"
@@ -49,6 +50,7 @@ class target {
 constexpr target targets[] = {
     {"tls_session", fuzz::tls_session, fuzz::made_tls_session, fewer ? 1000 : 3000},
     {"layer_session", fuzz::layer_session, fuzz::made_layer_session, fewer ? 3000 : 20000},
+    {"engine_feed", fuzz::engine_feed, fuzz::made_engine_feed, fewer ? 2000 : 10000},
     {"frames", fuzz::frames, fuzz::made_frames, fewer ? 3000 : 20000},
     {"reader", fuzz::reader, fuzz::made_reader, fewer ? 3000 : 20000},
     {"writev", fuzz::writev, fuzz::made_writev, fewer ? 3000 : 20000},
