@@ -25,6 +25,11 @@ class records {
  public:
   void add(const std::string& some) { text_ += some; }
   [[nodiscard]] std::string take() { return std::exchange(text_, std::string()); }
+  [[nodiscard]] std::string take_front(std::size_t most) {
+    std::string front = text_.substr(0, most);
+    text_.erase(0, front.size());
+    return front;
+  }
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
 
   bool change(std::size_t at, char with) {
