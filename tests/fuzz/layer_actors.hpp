@@ -68,11 +68,12 @@ inline task<> write_one(side* s, std::string text, unsigned pieces, unsigned lim
                                 : saying::outcome::unknown);
 }
 inline task<> write_all(side* s, std::size_t writer) {
-  static constexpr unsigned sizes[] = {0, 1, 3, 17, 60, 300, 1500, 20000};
+  // The last is more than is sealed at once, and can be torn.
+  static constexpr unsigned sizes[] = {0, 1, 3, 17, 60, 300, 1500, 2, 5, 9, 30, 100, 700, 4000, 20000, 70000};
   for (const step& one : s->writes[writer]) {
     if (!s->flow) co_return;
-    const std::size_t size = std::min<std::size_t>(sizes[one.amount % 8], s->most);
-    const unsigned more = one.amount / 8;
+    const std::size_t size = std::min<std::size_t>(sizes[one.amount % 16], s->most);
+    const unsigned more = one.amount / 16;
     std::string text = text_of(static_cast<unsigned>(s->said.count()) * 2 + s->number, size);
     switch (one.what) {
       case 0:
