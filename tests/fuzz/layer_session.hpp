@@ -43,7 +43,7 @@ struct layer_plan {
     std::size_t smallest = capacity;
     for (const std::size_t one : pieces)
       if (one != 0) smallest = std::min(smallest, one);
-    for (side& one : sides) one.most = std::max<std::size_t>(smallest * 64, 300);
+    for (side& one : sides) one.most = smallest * 64;
     for (unsigned count = 0; !from.empty() && count < 64; ++count) add(from);
   }
 

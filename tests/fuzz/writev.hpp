@@ -142,7 +142,7 @@ inline void writev(std::span<const std::uint8_t> input) {
   const unsigned way = by.pick(3);
   const std::size_t capacity = 1 + by.next() * (by.next() % 2 == 0 ? 1U : 20U);
   const reader_plan plan(by);
-  listed what = list_of(by, 300 + 32 * std::min(capacity, plan.piece));  // or it takes for ever
+  listed what = list_of(by, 64 * std::min(capacity, plan.piece));  // or it takes for ever
   if (way == 0) return write_into_string(plan.place, std::move(what));
   auto pipe = coflow::memory_pipe(capacity);
   if (way == 1) return write_through(std::move(pipe.first), &pipe.second, plan, std::move(what), false);
