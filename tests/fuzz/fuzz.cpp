@@ -4,8 +4,8 @@
 //     fuzz [--target NAME] [--count N] [--seed N]      N executions of a target, or of each, told by seeds
 //     fuzz --target NAME --input FILE                  the one that a fuzzer has found
 //
-// Compiled with -fsanitize=fuzzer and COFLOW_LIBFUZZER it is the fuzzer's instead, and takes --target: see `run` beside
-// this file.
+// Compiled with -fsanitize=fuzzer and COFLOW_LIBFUZZER it is the fuzzer's instead, and takes --target=NAME: see `run`
+// beside this file.
 
 #include <coflow/core.hpp>
 #include <cstddef>
@@ -71,16 +71,14 @@ namespace {
 const target* chosen = &targets[0];
 }
 
-// Takes the name of the target away from the fuzzer's own arguments.
-extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  for (int i = 1; i + 1 < *argc; ++i) {
-    if (std::string_view((*argv)[i]) != "--target") continue;
-    chosen = find((*argv)[i + 1]);
-    if (chosen == nullptr) fuzz::breach("there is no such target");
-    for (int j = i; j + 2 <= *argc; ++j) (*argv)[j] = (*argv)[j + 2];
-    *argc -= 2;
-    break;
+// The fuzzer itself leaves out arguments with two dashes, and hands them on to the processes that it starts.
+extern "C" int LLVMFuzzerInitialize(const int* argc, char*** argv) {
+  constexpr std::string_view option = "--target=";
+  for (int i = 1; i < *argc; ++i) {
+    const std::string_view one((*argv)[i]);
+    if (one.starts_with(option)) chosen = find(one.substr(option.size()));
   }
+  if (chosen == nullptr) fuzz::breach("there is no such target");
   return 0;
 }
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {

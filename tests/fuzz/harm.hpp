@@ -70,6 +70,7 @@ class harmed_flow {
         continue;
       }
       if (cut_) {
+        co_await inner_.shutdown(shutdown_mode::read);  // nobody waits for room on a way that leads nowhere
         reading_ = false;
         if (failed_) co_return std::make_error_code(std::errc::connection_reset);
         co_return coflow::end_of_stream;

@@ -44,7 +44,7 @@ struct layer_plan {
     for (const std::size_t one : pieces)
       if (one != 0) smallest = std::min(smallest, one);
     for (side& one : sides) one.most = smallest * 64;
-    for (unsigned count = 0; !from.empty() && count < 64; ++count) add(from);
+    for (unsigned count = 0; !from.empty() && count < 24; ++count) add(from);
   }
 
   unsigned ping_every;
