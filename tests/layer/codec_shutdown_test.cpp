@@ -249,4 +249,22 @@ TEST_CASE("a flow that drains takes what its peer still sends, and drops it", "[
   drive(draining_takes_input());
 }
 
+task<> undecodable_input_after_a_shutdown() {
+  auto pipe = coflow::memory_pipe(64);
+  coflow::codec_flow<refusing_codec, memory_flow> flow(refusing_codec(), std::move(pipe.first));
+  co_await flow.shutdown(shutdown_mode::read);
+  came<result<void>> sent;
+  task_scope scope;
+  start(scope, write_once(&pipe.second, std::string("\xff\xff\xff\xff", 4) + std::string(1000, 'x'), &sent));
+  for (int i = 0; i < 500 && !sent.done; ++i) co_await turns(1);
+  CHECK(sent.done);
+  CHECK(sent.to.has_value());
+  co_await flow.close();
+}
+
+TEST_CASE("what comes behind input that cannot be decoded is taken and dropped, too, once nobody reads",
+          "[codec_shutdown]") {
+  drive(undecodable_input_after_a_shutdown());
+}
+
 }  // namespace

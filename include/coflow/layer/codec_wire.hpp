@@ -213,7 +213,7 @@ class codec_wire {
 
   [[nodiscard]] bool has_input_work() const noexcept {
     if (inner_ended_ || close_begun_ || input_stalled_) return false;
-    if (lingering_) return true;
+    if (lingering_ || (dropping_ && out_.ended())) return true;
     if (out_.ended() || answers_to_send_ + answers_sending_ > most_at_once) return false;
     if (wanted_ || dropping_) return true;
     if (!established()) return shaking_;
@@ -245,7 +245,7 @@ class codec_wire {
     }
   }
   void take_input(buffer bytes) noexcept {
-    if (lingering_ || close_begun_) return;
+    if (lingering_ || close_begun_ || out_.ended()) return;
     const std::size_t before = to_send_.bytes();
     const bool held_back = holds_back();
     try {
