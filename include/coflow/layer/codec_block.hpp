@@ -68,6 +68,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   [[nodiscard]] bool begin_close(closing& op, bool lingers) noexcept {
     const bool at_home = !enter();
     const bool may_say_goodbye = at_home && wire_.established() && this->state().can_transmit();
+    const bool cuts_a_write = this->has_writer();  // no goodbye may cover that up
     if (!this->close_halves()) return false;
     closing_ = true;
     lingering_ = false;
@@ -80,10 +81,12 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
       wire_.poke_output();
       wire_.linger();
     } else {
-      if (may_say_goodbye) wire_.say_goodbye();
+      goodbye_due_ = may_say_goodbye && wire_.holds_back() && !cuts_a_write;
+      if (may_say_goodbye && !goodbye_due_) wire_.say_goodbye();
       wire_.skip_inner_shutdown();
       wire_.poke_output();
-      if (wire_.nothing_to_send()) wire_.close_inner();
+      wire_.release_held();
+      if (wire_.nothing_to_send() && !goodbye_due_) wire_.close_inner();
     }
     if (!at_home || wire_.closed()) return false;
     if (!wire_.close_begun()) arm_limit();
@@ -183,6 +186,8 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
       wire_.drop_input();  // the inner half stays open, so that the peer's end is seen (fact K4)
   }
   void begin_end() noexcept {
+    end_due_ = wire_.holds_back();  // the goodbye comes behind what is held back
+    if (end_due_) return wire_.release_held();
     wire_.say_goodbye();
     wire_.poke_output();
   }
@@ -269,7 +274,7 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   void output_went() noexcept {
     if (lingering_) return look_whether_lingered();
     if (closing_) {
-      if (wire_.nothing_to_send()) wire_.close_inner();
+      if (wire_.nothing_to_send() && !goodbye_due_) wire_.close_inner();
       return;
     }
     look_at_handshake();
@@ -287,7 +292,21 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   void output_stranded(std::error_code failure) noexcept {
     this->state().fail_write(failure);
     if (!writing_now_) this->settle_writers();
-    if (!closing_) look_whether_over();
+    if (!closing_)
+      look_whether_over();
+    else if (std::exchange(goodbye_due_, false) && wire_.nothing_to_send())
+      wire_.close_inner();
+  }
+  void output_released() noexcept {
+    if (closing_) {
+      if (!std::exchange(goodbye_due_, false)) return;
+      wire_.say_goodbye();
+      wire_.poke_output();
+      if (wire_.nothing_to_send()) wire_.close_inner();
+      return;
+    }
+    if (std::exchange(end_due_, false)) begin_end();
+    if (!writing_now_) this->call_writer();
   }
   void end_went_out() noexcept {
     if (closing_) return;
@@ -347,6 +366,8 @@ class codec_block final : public flow_block<codec_block<C, Inner>>, public execu
   bool shut_here_ = false;
   bool lingering_ = false;  // nothing will move any more, and the layer waits for the peer's end below
   bool closing_ = false;
+  bool end_due_ = false;      // the goodbye of a shutdown waits for what the codec holds back
+  bool goodbye_due_ = false;  // that of a close does
   executor::duration close_limit_;
   wire wire_;  // last: its inner operations die first
 };

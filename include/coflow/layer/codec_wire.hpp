@@ -28,6 +28,7 @@ namespace coflow::inline v0 {
 ///     void output_went() noexcept;           // a batch has been accepted below
 ///     void output_failed(std::error_code) noexcept;
 ///     void output_stranded(std::error_code) noexcept;   // what the codec holds back can never be sent
+///     void output_released() noexcept;       // the codec holds nothing back any more
 ///     void end_went_out() noexcept;          // the inner write half is shut, behind the goodbye
 ///     void inner_is_closed() noexcept;
 ///     bool wants_input() const noexcept;     // a read waits for bytes
@@ -217,7 +218,7 @@ class codec_wire {
     if (out_.ended() || answers_to_send_ + answers_sending_ > most_at_once) return false;
     if (wanted_ || dropping_) return true;
     if (!established()) return shaking_;
-    return needs_input() && !paused_ && (decoded_.empty() || holds_back());
+    return holds_back() || (needs_input() && !paused_ && decoded_.empty());
   }
   // An inner flow may have bytes for ever: the executor's other work, timers among it, must have its turn.
   [[nodiscard]] bool in_turn() noexcept {
@@ -255,10 +256,11 @@ class codec_wire {
       answers_lost_ = true;
     }
     if (held_back && !holds_back())
-      sealed_to_send_ = to_send_.bytes() != before;
+      sealed_to_send_ = sealed_to_send_ || to_send_.bytes() != before;
     else
       answers_to_send_ += to_send_.bytes() - before;
     after_input();
+    if (held_back && !holds_back() && !out_.ended()) host_.output_released();
   }
   void end_input(std::error_code failure) noexcept {
     if (failure == error::no_executor) {

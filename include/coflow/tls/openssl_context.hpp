@@ -2,12 +2,14 @@
 /// What the TLS connections of a program have in common: certificates, trust, and what may be agreed on.
 #pragma once
 
+#include <arpa/inet.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -72,7 +74,7 @@ class openssl_context {
     if (!name_host(ssl.get(), host) && !accepts_any)
       return tls_error(std::make_error_code(std::errc::invalid_argument),
                        "the certificate cannot be verified: this is no name or address of a host", host);
-    if (session_ && session_.host() == host) SSL_set_session(ssl.get(), session_.native_handle());
+    if (session_ && session_.host() == host && is_own(session_)) SSL_set_session(ssl.get(), session_.native_handle());
     return openssl_engine(std::move(ssl), host, accepts_any);
   }
   /// An engine for a server. Throws std::bad_alloc.
@@ -92,6 +94,7 @@ class openssl_context {
     std::function<std::optional<openssl_context>(std::string_view)> choose;
     std::string protocols;  // as they stand on the wire
     detail::key_log log;
+    unsigned char name[16] = {};  // what tells its sessions from those of others
     bool accepts_any = false;
 
     static int index() noexcept {
@@ -147,15 +150,15 @@ class openssl_context {
     if (SSL_CTX_set_min_proto_version(ctx, number(options.minimum_)) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, number(options.maximum_)) != 1)
       return unusable("these TLS versions");
+    // Sessions of another context, which may trust others, are none here.
+    unsigned char(&name)[16] = details().name;
+    if (RAND_bytes(name, sizeof name) != 1 || SSL_CTX_set_session_id_context(ctx, name, sizeof name) != 1)
+      return unusable("the random numbers of OpenSSL");
     if (client) {
       SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
       SSL_CTX_sess_set_new_cb(ctx, keep_session);
     } else {
-      // Sessions live in tickets. Those of another context, which may trust others, are none here.
-      SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-      unsigned char name[16];
-      if (RAND_bytes(name, sizeof name) != 1 || SSL_CTX_set_session_id_context(ctx, name, sizeof name) != 1)
-        return unusable("the random numbers of OpenSSL");
+      SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);  // they live in tickets
       if (!options.tickets_) {
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(ctx, 0);
@@ -267,16 +270,31 @@ class openssl_context {
 
   // ---- the steps of making a connection
 
+  // A session of another context was verified by what that trusts, under what that is.
+  [[nodiscard]] bool is_own(const openssl_session& session) const noexcept {
+    unsigned size = 0;
+    const unsigned char* const name = SSL_SESSION_get0_id_context(session.native_handle(), &size);
+    return size == sizeof(shared::name) && std::memcmp(name, details().name, size) == 0;
+  }
+
   // Tells `ssl` whom it talks to: in the server's hearing, and for the verification. False if that cannot be anybody.
   [[nodiscard]] static bool name_host(SSL* ssl, std::string host) {
+    if (host.find('\0') != std::string::npos) return false;
     if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    const std::string address = host.substr(0, host.find('%'));  // a zone is this machine's own affair
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address.c_str()) == 1) return true;
-    ERR_clear_error();
     if (!host.empty() && host.back() == '.') host.pop_back();
-    if (host.empty() || host.size() > TLSEXT_MAXLEN_host_name || host.find('\0') != std::string::npos) return false;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 && SSL_set1_host(ssl, host.c_str()) == 1;
+    // OpenSSL's own readers of addresses take text behind them, and leading zeros.
+    X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl);
+    const std::string address = host.substr(0, host.find('%'));  // a zone is this machine's own affair
+    unsigned char bytes[16];
+    if (::inet_pton(AF_INET, host.c_str(), bytes) == 1) return X509_VERIFY_PARAM_set1_ip(wanted, bytes, 4) == 1;
+    if (::inet_pton(AF_INET6, address.c_str(), bytes) == 1) return X509_VERIFY_PARAM_set1_ip(wanted, bytes, 16) == 1;
+    // A name that begins with a dot would stand for every name below, and one with a star for a wildcard.
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (host.empty() || host.size() > TLSEXT_MAXLEN_host_name || host.front() == '.') return false;
+    if (host.find_first_not_of(letters) != std::string::npos) return false;
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 &&
+           X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), host.size()) == 1;
   }
 
   // ---- what OpenSSL calls; no exception passes through it
@@ -331,6 +349,7 @@ class openssl_context {
       if (SSL_set_SSL_CTX(ssl, with) == nullptr) throw std::bad_alloc();
       // The context is not all that a connection has taken from the first one.
       SSL_set_verify(ssl, SSL_CTX_get_verify_mode(with), SSL_CTX_get_verify_callback(with));
+      detail::openssl_wire::of(ssl).accepts_any = chosen->details().accepts_any;
       return SSL_CLIENT_HELLO_SUCCESS;
     } catch (...) {
       *alert = SSL_AD_INTERNAL_ERROR;

@@ -72,7 +72,7 @@ class openssl_engine {
   void farewell(codec_output& out) { state_->farewell(out); }
   [[nodiscard]] bool established() const noexcept { return state_->established; }
   [[nodiscard]] bool needs_input() const noexcept { return true; }
-  [[nodiscard]] bool holds_back() const noexcept { return !state_->held.empty(); }
+  [[nodiscard]] bool holds_back() const noexcept { return state_->in_message || !state_->held.empty(); }
 
   // ---- about the connection
 
@@ -104,7 +104,10 @@ class openssl_engine {
   }
   void request_key_update() noexcept {
     const detail::openssl_use use;
-    if (established() && !state_->failure && SSL_version(native_handle()) == TLS1_3_VERSION)
+    if (!established() || state_->failure || SSL_version(native_handle()) != TLS1_3_VERSION) return;
+    if (state_->in_message)
+      state_->update_wanted = true;  // OpenSSL takes it behind the peer's message
+    else
       SSL_key_update(native_handle(), SSL_KEY_UPDATE_REQUESTED);
   }
 
@@ -140,8 +143,8 @@ class openssl_engine {
 
   // What OpenSSL points to stays where it is when the engine is moved.
   struct state {
-    state(detail::openssl_ptr<SSL> fresh, std::string whom, bool any)
-        : ssl(std::move(fresh)), host(std::move(whom)), accepts_any(any) {
+    state(detail::openssl_ptr<SSL> fresh, std::string whom, bool any) : ssl(std::move(fresh)), host(std::move(whom)) {
+      wire.accepts_any = any;
       detail::openssl_connect(ssl.get(), wire);
     }
     state(const state&) = delete;
@@ -158,12 +161,16 @@ class openssl_engine {
       const call now(*this, bytes, out);
       if (!established && !shake(out)) return;
       open_records(out);
-      if (held.empty() || failure) return;
+      if (failure) return;
+      in_message = SSL_in_init(ssl.get()) != 0;
+      if (!in_message && std::exchange(update_wanted, false)) SSL_key_update(ssl.get(), SSL_KEY_UPDATE_REQUESTED);
+      if (held.empty()) return;
       if (const std::error_code failed = seal_held()) out.fail(failed);
     }
 
     [[nodiscard]] std::error_code seal(std::span<buffer> plain, codec_output& out) {
       if (failure) return failure;
+      if (seal_failure) return seal_failure;
       const call now(*this, {}, out);
       if (!held.empty()) return hold(plain);
       // Small buffers are put together, so that they fill records.
@@ -198,7 +205,7 @@ class openssl_engine {
     }
 
     void farewell(codec_output& out) {
-      if (failure || !established || !held.empty()) return;
+      if (failure || seal_failure || !established || !held.empty()) return;
       const call now(*this, {}, out);
       if (SSL_in_init(ssl.get())) SSL_do_handshake(ssl.get());  // a key update that is still to be sent
       SSL_shutdown(ssl.get());
@@ -211,6 +218,7 @@ class openssl_engine {
       call(state& of, std::span<const std::byte> bytes, codec_output& out) noexcept : state_(of) {
         of.wire.input = bytes;
         of.wire.out = &out;
+        of.wire.out_of_memory = false;
       }
       call(const call&) = delete;
       call& operator=(const call&) = delete;
@@ -228,12 +236,15 @@ class openssl_engine {
     [[nodiscard]] bool shake(codec_output& out) {
       const int came_to = SSL_do_handshake(ssl.get());
       if (came_to != 1) {
-        if (!wants_input(came_to)) fail(out);
+        if (SSL_get_error(ssl.get(), came_to) == SSL_ERROR_ZERO_RETURN)
+          out.end();  // a goodbye in the middle of the handshake: the layer knows what that is
+        else if (!wants_input(came_to))
+          fail(out);
         return false;
       }
       // A session that was taken up brings its verdict along, and nobody has looked at it yet.
       const long verdict = SSL_get_verify_result(ssl.get());
-      if (verdict != X509_V_OK && !accepts_any && (SSL_get_verify_mode(ssl.get()) & SSL_VERIFY_PEER) != 0) {
+      if (verdict != X509_V_OK && !wire.accepts_any && (SSL_get_verify_mode(ssl.get()) & SSL_VERIFY_PEER) != 0) {
         failure = openssl_verify_error(verdict);
         out.fail(failure);
         return false;
@@ -289,7 +300,7 @@ class openssl_engine {
         const int came_to = SSL_write_ex(ssl.get(), plain.data(), part, &count);
         if (came_to != 1) {
           if (wants_input(came_to)) return keep(plain);
-          return give_up();
+          return give_up(seal_failure);
         }
         plain = plain.subspan(count);
       }
@@ -306,15 +317,22 @@ class openssl_engine {
       return {};
     }
     [[nodiscard]] std::error_code seal_held() {
-      const std::string all = std::exchange(held, std::string());
-      return write(std::as_bytes(std::span<const char>(all)));
+      std::string all = std::exchange(held, std::string());
+      try {
+        const std::error_code failed = write(std::as_bytes(std::span<const char>(all)));
+        if (failed) held = std::move(all);  // what was not sent remains held, so that its write fails
+        return failed;
+      } catch (...) {
+        held = std::move(all);
+        throw;
+      }
     }
 
     [[nodiscard]] bool wants_input(int came_to) const noexcept {
       return !wire.out_of_memory && SSL_get_error(ssl.get(), came_to) == SSL_ERROR_WANT_READ;
     }
-    // Nothing will be read or written after this.
-    [[nodiscard]] std::error_code give_up() {
+    // Nothing will be read after this, or nothing written.
+    [[nodiscard]] std::error_code give_up(std::error_code& failure) {
       failure = detail::take_openssl_error();
       if (wire.out_of_memory) failure = std::make_error_code(std::errc::not_enough_memory);
       if (!failure) failure = openssl_error(ERR_PACK(ERR_LIB_SSL, 0, ERR_R_INTERNAL_ERROR));
@@ -325,15 +343,17 @@ class openssl_engine {
       if (wire.out_of_memory) throw std::bad_alloc();
       return failure;
     }
-    void fail(codec_output& out) { out.fail(give_up()); }
+    void fail(codec_output& out) { out.fail(give_up(failure)); }
 
     detail::openssl_wire wire;
     detail::openssl_ptr<SSL> ssl;
     std::string host;
     std::string held;  // accepted while OpenSSL was in the middle of a message of the peer's
     std::error_code failure;
-    bool accepts_any;
+    std::error_code seal_failure;  // of writing alone: what comes can still be read (law W7)
     bool established = false;
+    bool in_message = false;  // OpenSSL has a part of a message of the peer's, and writes nothing until it has the rest
+    bool update_wanted = false;
   };
 
   std::unique_ptr<state> state_;

@@ -90,6 +90,8 @@ struct openssl_number {
 [[nodiscard]] inline tls_condition condition_of_reason(int reason) noexcept {
   if ((reason & ERR_RFLAG_COMMON) != 0) return tls_condition{};
   switch (reason) {
+    case SSL_R_CALLBACK_FAILED:  // a choice by name that threw
+      return tls_condition{};
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       return tls_condition::certificate_refused;
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:

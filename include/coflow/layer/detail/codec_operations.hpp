@@ -36,7 +36,9 @@ class [[nodiscard]] codec_close_operation final : public queued_operation {
   template <class Handle>
   [[nodiscard]] bool await_suspend(Handle awaiting) noexcept {
     this->bind(awaiting);
-    if (!block_.begin_close(*this, lingers_ && !this->stop_requested())) return false;
+    const bool stopped = lingers_ && this->stop_requested();
+    if (stopped) block_.abandon();
+    if (!block_.begin_close(*this, lingers_ && !stopped)) return false;
     if (lingers_) this->begin_wait();
     return true;
   }

@@ -26,6 +26,7 @@ struct openssl_wire {
   std::size_t taken = 0;             // by OpenSSL, for a record that is not opened yet
   codec_output* out = nullptr;       // null outside of a codec's function
   bool out_of_memory = false;        // so that a write has failed
+  bool accepts_any = false;          // certificates do not matter
   openssl_ptr<SSL_SESSION> session;  // the ticket that came last
   openssl_ptr<X509> refused;         // the certificate that was not accepted
 
