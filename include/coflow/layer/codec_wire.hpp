@@ -80,7 +80,7 @@ class codec_wire {
   void read_ahead() noexcept {
     if (needs_input()) reader_.poke();
   }
-  /// This side has shut the inner read half, so that the peer's end below cannot be seen any more.
+  /// This side has shut the inner read half: the peer's end below cannot be seen any more.
   [[nodiscard]] bool input_shut() const noexcept { return input_shut_; }
   /// Reads on for ever and drops what it decodes.
   void drop_input() noexcept {
@@ -112,7 +112,6 @@ class codec_wire {
   }
 
   // ---- writing
-
   [[nodiscard]] bool nothing_to_send() const noexcept { return sending_.empty() && to_send_.empty(); }
   [[nodiscard]] bool output_failed() const noexcept { return output_failed_; }
   /// Memory ran out while input was decoded: an answer to it may be missing, so that a handshake is in doubt.
@@ -124,8 +123,8 @@ class codec_wire {
     writer_.poke();
     reader_.poke();
   }
-  /// Bytes of a write have been sealed and are not accepted below. Answers do not count: a peer that asks for ever
-  /// keeps no writer from its turn.
+  /// Bytes of a write are sealed and not accepted below, or none may be sealed. Answers do not count: they may never
+  /// end.
   [[nodiscard]] bool sealed_waiting() const noexcept { return sealed_to_send_ || sealed_sending_ || holds_back(); }
 
   /// Reads on for what the codec holds back, if it does.
@@ -335,11 +334,10 @@ class codec_wire {
       to_send_.clear();
       answers_to_send_ = 0;
       host_.output_failed(failure);
-      reader_.poke();
     } else {
       host_.output_went();
-      reader_.poke();  // answers may have kept it waiting
     }
+    reader_.poke();  // answers may have kept it waiting
   }
 
   static detail::pump control(codec_wire* self) {

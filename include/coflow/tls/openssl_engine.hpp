@@ -332,16 +332,16 @@ class openssl_engine {
       return !wire.out_of_memory && SSL_get_error(ssl.get(), came_to) == SSL_ERROR_WANT_READ;
     }
     // Nothing will be read after this, or nothing written.
-    [[nodiscard]] std::error_code give_up(std::error_code& failure) {
-      failure = detail::take_openssl_error();
-      if (wire.out_of_memory) failure = std::make_error_code(std::errc::not_enough_memory);
-      if (!failure) failure = openssl_error(ERR_PACK(ERR_LIB_SSL, 0, ERR_R_INTERNAL_ERROR));
-      if (failure == openssl_error(ERR_PACK(ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED))) {
+    [[nodiscard]] std::error_code give_up(std::error_code& kept) {
+      kept = detail::take_openssl_error();
+      if (wire.out_of_memory) kept = std::make_error_code(std::errc::not_enough_memory);
+      if (!kept) kept = openssl_error(ERR_PACK(ERR_LIB_SSL, 0, ERR_R_INTERNAL_ERROR));
+      if (kept == openssl_error(ERR_PACK(ERR_LIB_SSL, 0, SSL_R_CERTIFICATE_VERIFY_FAILED))) {
         const long verdict = SSL_get_verify_result(ssl.get());
-        if (verdict != X509_V_OK) failure = openssl_verify_error(verdict);
+        if (verdict != X509_V_OK) kept = openssl_verify_error(verdict);
       }
       if (wire.out_of_memory) throw std::bad_alloc();
-      return failure;
+      return kept;
     }
     void fail(codec_output& out) { out.fail(give_up(failure)); }
 
