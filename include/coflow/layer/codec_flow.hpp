@@ -25,6 +25,8 @@ namespace coflow::inline v0 {
 /// destroying the flow with operations pending is defined (law O2). A goodbye that is asked for where no executor is
 /// current waits for the next operation that begins on one. A deadline of the inner flow (`error::timed_out` of its
 /// read) ends the reads that wait, and not the stream (law X0); in a handshake it is the handshake's failure.
+/// The inner flow must send what it accepts by itself: a `buffered_writer` that waits for a flush keeps even a
+/// handshake.
 template <Codec C, SystemFlow Inner>
 class codec_flow {
  public:
