@@ -1,4 +1,4 @@
-// Contexts: sessions that are taken up again, servers of several names, and what copies share.
+// Contexts: whom a client asks for, sessions that are taken up again, servers of several names, and what copies share.
 #include <coflow/tls/openssl_context.hpp>
 #include <optional>
 #include <stdexcept>
@@ -11,6 +11,74 @@ namespace {
 
 using namespace openssl_ends;
 using coflow::openssl_session;
+
+// ---- hosts
+
+// None when a server of the name is accepted, else why it is not.
+std::error_code verdict_on(const std::string& host, const openssl_context& answering) {
+  const openssl_context asking = client();
+  const ends both_sides = meet(asking, answering, host);
+  CHECK(both_sides.client.flow.has_value() == !both_sides.client.failed.code());
+  return both_sides.client.failed.code();
+}
+std::string with_zero(std::string before, std::string_view behind) { return before.append(1, '\0').append(behind); }
+
+TEST_CASE("a host is a name or an address, in any of its spellings", "[openssl_context]") {
+  const openssl_context answering = server();
+  for (const char* host : {"localhost", "LOCALHOST.", "a.example.org", "127.0.0.1", "127.0.0.1.", "::1", "[::1]",
+                           "0:0:0:0:0:0:0:1", "::1%lo", "[::1%25lo]"}) {
+    INFO(host);
+    CHECK(!verdict_on(host, answering));
+  }
+}
+
+TEST_CASE("what is no name or address is nobody's, whatever it begins with", "[openssl_context]") {
+  const openssl_context answering = server();
+  const std::string addresses[] = {"127.0.0.1 evil.test",
+                                   "127.0.0.1%evil.test",
+                                   "127.0.0.1%lo",
+                                   "::1 evil.test",
+                                   "[127.0.0.1",
+                                   with_zero("127.0.0.1", ".evil"),
+                                   with_zero("::1", ".evil"),
+                                   with_zero("::1%lo", ".evil")};
+  const std::string names[] = {"",
+                               ".",
+                               ".example.org",
+                               "*.example.org",
+                               " localhost",
+                               "localhost ",
+                               "localhost\n",
+                               "user@localhost",
+                               "localhost:443",
+                               "[localhost",
+                               "[",
+                               "[]",
+                               with_zero("localhost", ".evil"),
+                               std::string(300, 'a')};
+  for (const std::string& host : addresses) {
+    INFO(host);
+    CHECK(verdict_on(host, answering) == std::errc::invalid_argument);
+  }
+  for (const std::string& host : names) {
+    INFO(host);
+    CHECK(verdict_on(host, answering) == std::errc::invalid_argument);
+  }
+  // These could be names, and the certificate is for others.
+  for (const char* host : {"127.00.0.1", "127.1", "0x7f.0.0.1", "2130706433", "localhost..", "a.b.example.org"}) {
+    INFO(host);
+    CHECK(verdict_on(host, answering) == tls_condition::certificate_wrong_host);
+  }
+}
+
+TEST_CASE("a host with a leading dot does not stand for every name below", "[openssl_context]") {
+  const openssl_context deep = server_as(cast().trusted.issue(request("deep").hosts("DNS:deep.sub.example.com")));
+  for (const char* host : {".sub.example.com", ".example.com", ".com"}) {
+    INFO(host);
+    CHECK(verdict_on(host, deep) == std::errc::invalid_argument);
+  }
+  CHECK(!verdict_on("deep.sub.example.com", deep));
+}
 
 // ---- resumption
 
@@ -88,6 +156,37 @@ TEST_CASE("a session whose certificate nobody verified is not good enough for th
   }
 }
 
+TEST_CASE("a session that was made with other trust is not taken up", "[openssl_context]") {
+  const authority stranger("nobody");
+  const identity nobody = stranger.issue(request("x").hosts("DNS:localhost"));
+  for (const tls_version version : {tls_version::v1_2, tls_version::v1_3}) {
+    const openssl_context answering = server_as(nobody, openssl_options().maximum_version(version));
+    const openssl_context trusting = other_client(openssl_options().trust(stranger.pem()));
+    const visit one = visit_of(trusting, answering);
+    REQUIRE(one.session);
+    CHECK(visit_of(trusting.resuming(one.session), answering).resumed);
+    const ends others = meet(client().resuming(one.session), answering);
+    CHECK(!others.client.flow);
+    CHECK(others.client.failed == tls_condition::certificate_untrusted);
+  }
+}
+
+TEST_CASE("a session that was made as somebody else is not taken up", "[openssl_context]") {
+  const identity other = cast().trusted.issue(request("another client").for_clients());
+  for (const tls_version version : {tls_version::v1_2, tls_version::v1_3}) {
+    const openssl_context strict =
+        server(openssl_options().maximum_version(version).trust(cast().trusted.pem()).require_client_certificate());
+    const openssl_context as_one = client(openssl_options().certificate(cast().client.chain, cast().client.key));
+    const openssl_context as_other = client(openssl_options().certificate(other.chain, other.key));
+    const visit one = visit_of(as_one, strict);
+    REQUIRE(one.session);
+    const ends both_sides = meet(as_other.resuming(one.session), strict);
+    REQUIRE(both_sides.server.flow);
+    CHECK(!both_sides.server.flow->engine().resumed());
+    CHECK(both_sides.server.flow->engine().peer_certificate().subject() == "CN = another client");
+  }
+}
+
 TEST_CASE("a client's certificate is known when its session is taken up again", "[openssl_context]") {
   for (const tls_version version : {tls_version::v1_2, tls_version::v1_3}) {
     const openssl_context asking =
@@ -155,9 +254,31 @@ TEST_CASE("what a chosen context demands of clients is demanded", "[openssl_cont
   CHECK(!sneaking.server.flow);
 }
 
+TEST_CASE("a chosen context that accepts any certificate does, and one behind such a context does not",
+          "[openssl_context]") {
+  const identity nobody = authority("nobody").issue(request("x").for_clients());
+  const openssl_context asking = client(openssl_options().certificate(nobody.chain, nobody.key));
+  const openssl_context careless =
+      server(openssl_options().request_client_certificate().dangerously_accept_any_certificate());
+  const openssl_context careful = server(openssl_options().request_client_certificate().trust(cast().trusted.pem()));
+  const auto choose = [careless, careful](std::string_view name) -> std::optional<openssl_context> {
+    if (name == "careless.example.org") return careless;
+    return careful;
+  };
+  const openssl_context neither = server(openssl_options().choose_by_name(choose));
+  const openssl_context any = server(
+      openssl_options().request_client_certificate().dangerously_accept_any_certificate().choose_by_name(choose));
+  for (const openssl_context& first : {neither, any}) {
+    CHECK(meet(asking, first, "careless.example.org").server.flow);
+    CHECK(meet(asking, first, "careful.example.org").server.failed == tls_condition::certificate_untrusted);
+  }
+}
+
 TEST_CASE("an exception in the choice refuses the client", "[openssl_context]") {
   const ends both = meet(client(), server_of_names(), "trouble.test");
   CHECK(!both.server.flow);
+  CHECK(both.server.failed.code());
+  CHECK(both.server.failed != tls_condition::protocol_violation);  // it is no fault of the client's
   CHECK(both.client.failed == tls_condition::refused_by_peer);
 }
 
