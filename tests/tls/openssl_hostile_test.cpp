@@ -209,6 +209,22 @@ TEST_CASE("what is no TLS is called so", "[openssl_hostile]") {
   CHECK(failed == tls_condition::not_tls);
 }
 
+TEST_CASE("a close_notify in the middle of a handshake is an end that comes too early", "[openssl_hostile]") {
+  const std::string close_notify("\x15\x03\x03\x00\x02\x01\x00", 7);
+  const std::string user_canceled("\x15\x03\x03\x00\x02\x01\x5a", 7);
+  for (const tls_version version : {tls_version::v1_2, tls_version::v1_3})
+    for (const std::string& said : {close_notify, user_canceled + close_notify}) {
+      tls_error failed;
+      drive(garbage(said, false, &failed));
+      CHECK(failed == coflow::error::truncated);
+      openssl_engine asking = client(openssl_options().maximum_version(version)).client_engine("localhost").value();
+      support::codec_sink flight;
+      asking.start(flight);
+      drive(garbage(flight.take_sent() + said, true, &failed));
+      CHECK(failed == coflow::error::truncated);
+    }
+}
+
 // The peer is gone once it has answered the first flight: what is written then meets a reset.
 class answered_once {
  public:
