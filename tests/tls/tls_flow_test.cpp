@@ -6,6 +6,7 @@
 #include <coflow/tls/tls_flow.hpp>
 
 #include "support/codec_sink.hpp"
+#include "support/manual_executor.hpp"
 #include "support/tls_ends.hpp"
 #include "support/toy_engine.hpp"
 
@@ -167,6 +168,39 @@ task<> refusing(bool stopped) {
 TEST_CASE("a handshake that has failed lets the peer read why, up to the close limit or a stop", "[tls_flow]") {
   drive(refusing(false));
   drive(refusing(true));
+}
+
+// A server whose handshake fails, and whose peer reads nothing, is stopped after so many steps; false if there were not
+// so many to take.
+bool stopped_after(std::size_t steps) {
+  coflow::choices in_order = coflow::choices::replay("");
+  coflow::virtual_executor on(in_order);
+  const coflow::executor::entry current(on);
+  auto pipe = coflow::memory_pipe(1);
+  made<flow> server;
+  support::codec_sink flight;
+  toy_engine raw(support::toy_role::client);
+  raw.start(flight);
+  flight.send(raw.forge('D', "too early"));
+  auto peer = support::job<std::error_code>::of(say(&pipe.second, flight.take_sent()));
+  auto refusal = support::job<void>::of(
+      keep(coflow::tls_server(context, std::move(pipe.first), tls_options().close_limit(2s)), &server));
+  const auto began = on.now();
+  refusal.start(on);
+  peer.start(on);
+  bool more = true;
+  for (std::size_t i = 0; i < steps && more; ++i) more = on.run_once() != 0;
+  CHECK(!refusal.ended());
+  refusal.request_stop();
+  while (!refusal.ended() && (on.run_once() != 0 || on.advance_to_next_deadline())) continue;
+  CHECK(refusal.ended());
+  CHECK(on.now() == began);
+  return more;
+}
+TEST_CASE("a stop ends a handshake at once, whether it has failed or is about to", "[tls_flow]") {
+  std::size_t steps = 0;
+  while (stopped_after(steps)) ++steps;
+  CHECK(steps > 3);
 }
 
 // ---- farewells, in every order
