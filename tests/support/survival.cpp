@@ -58,7 +58,8 @@ enum class phase : int {
 
 constinit std::atomic<std::uint64_t> calls{0};
 constinit std::atomic<phase> now_in{phase::outside};
-constinit thread_local int exempt = 0;  // in Catch2, or in the scope of a lasting_allocations
+constinit thread_local int exempt = 0;                   // in Catch2, or in the scope of a lasting_allocations
+constinit thread_local std::int64_t until_failure = -1;  // calls that still succeed; none is to fail if negative
 
 struct block_header {
   block_header* previous;
@@ -107,6 +108,7 @@ constexpr std::size_t room_for(std::size_t alignment) noexcept {
 
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   calls.fetch_add(1, std::memory_order_relaxed);
+  if (until_failure >= 0 && exempt == 0 && until_failure-- == 0) return nullptr;
   alignment = std::max(alignment, alignof(std::max_align_t));
   const std::size_t room = room_for(alignment);
   if (size > std::size_t{PTRDIFF_MAX} - 2 * room) return nullptr;
@@ -191,9 +193,28 @@ void operator delete(void* given, std::align_val_t a, const std::nothrow_t&) noe
 void operator delete[](void* given, std::align_val_t a, const std::nothrow_t&) noexcept { release(given, number(a)); }
 #endif  // COFLOW_TEST_UNDER_TSAN
 
+namespace {
+
+// A pool is drained so that its blocks count as freed, or so that it has none. Only this thread's: other threads end
+// with the test.
+void drain_pool() noexcept {
+#ifndef COFLOW_NO_POOL
+  coflow::detail::thread_pool.drain();
+#endif
+}
+
+}  // namespace
+
 namespace support {
 
 std::uint64_t allocation_count() noexcept { return calls.load(std::memory_order_relaxed); }
+
+failing_allocation::failing_allocation(std::int64_t behind) noexcept {
+  drain_pool();
+  until_failure = behind;
+}
+failing_allocation::~failing_allocation() { until_failure = -1; }
+bool failing_allocation::has_struck() const noexcept { return until_failure < 0; }
 
 lasting_allocations::lasting_allocations() noexcept { ++exempt; }
 lasting_allocations::~lasting_allocations() { --exempt; }
@@ -221,13 +242,6 @@ std::vector<std::size_t> end_allocations(const void* made_by_catch) {
   }
   std::reverse(sizes.begin(), sizes.end());
   return sizes;
-}
-
-// A pool is drained so that its blocks count as freed. Only this thread's: other threads end with the test.
-void drain_pool() noexcept {
-#ifndef COFLOW_NO_POOL
-  coflow::detail::thread_pool.drain();
-#endif
 }
 
 // ---- descriptors

@@ -38,6 +38,17 @@ inline constexpr bool counts_allocations = true;
 // counts_allocations is false. No CHECK may stand between two calls that are compared.
 [[nodiscard]] std::uint64_t allocation_count() noexcept;
 
+// While one lives, one call of operator new fails: the one behind so many others of this thread, Catch2's own aside.
+// The blocks that coflow's pool keeps are given back first. None fails where counts_allocations is false.
+class failing_allocation {
+ public:
+  explicit failing_allocation(std::int64_t behind) noexcept;
+  failing_allocation(const failing_allocation&) = delete;
+  failing_allocation& operator=(const failing_allocation&) = delete;
+  ~failing_allocation();
+  [[nodiscard]] bool has_struck() const noexcept;
+};
+
 // While one lives, what this thread allocates may outlive the test case: for things that are made once for the whole
 // program.
 class lasting_allocations {
