@@ -216,3 +216,24 @@ TEST_CASE("what allocates nothing counts nothing", "[survival]") {
   CHECK(before == after);
   CHECK(on_the_stack == 0);
 }
+
+TEST_CASE("one allocation fails that is to", "[survival]") {
+  if (!support::counts_allocations) return;
+  void* taken[4];
+  bool struck[4];
+  {
+    const support::failing_allocation one(2);
+    for (int i = 0; i < 4; ++i) {
+      taken[i] = ::operator new(10, std::nothrow);
+      struck[i] = one.has_struck();
+    }
+  }
+  void* const later = ::operator new(10, std::nothrow);
+  for (int i = 0; i < 4; ++i) {
+    CHECK((taken[i] == nullptr) == (i == 2));
+    CHECK(struck[i] == (i >= 2));
+    ::operator delete(taken[i]);
+  }
+  CHECK(later != nullptr);
+  ::operator delete(later);
+}
