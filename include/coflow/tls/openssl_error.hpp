@@ -223,6 +223,7 @@ namespace detail {
     if (best == 0 || (of_tls && !ERR_SYSTEM_ERROR(best) && ERR_GET_LIB(best) != ERR_LIB_SSL)) best = queued;
   }
   if (best == 0) return {};
+  ERR_clear_error();  // what is empty still moves through its slots, and each keeps the texts of its last error
   if (ERR_GET_REASON(best) == ERR_R_MALLOC_FAILURE) return std::make_error_code(std::errc::not_enough_memory);
   return openssl_error(best);
 }
