@@ -62,8 +62,9 @@ class codec_output {
 ///     bool established() const;                // the handshake is done: until then nothing is sealed or read
 ///     bool needs_input() const;                // it must be fed to work, even if nobody reads: the flow then reads
 ///                                              // ahead, until there is data that nobody has read
-///     bool holds_back() const;                 // part of what was sealed can be sent only when more input has come:
-///                                              // the write that it is of waits (law W1)
+///     bool holds_back() const;                 // nothing can be sent before more input has come, also what was
+///     sealed:
+///                                              // writes wait for that (law W1), and so does the goodbye
 ///
 /// It answers for every input, however hostile, with data, `end` or `fail`; it never sees bytes after either.
 template <class C>

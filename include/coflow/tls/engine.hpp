@@ -31,7 +31,8 @@
 
 namespace coflow::inline v0 {
 
-/// A TLS library behind the interface of a codec. Beyond that of `HandshakingCodec` it supplies
+/// A TLS library behind the interface of a codec (with `holds_back` if it cannot send in the middle of a message of the
+/// peer's). Beyond that of `HandshakingCodec` it supplies
 ///
 ///     bool needs_input() const;
 ///         // post-handshake messages must be answered: true, as a rule

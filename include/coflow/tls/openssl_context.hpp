@@ -57,7 +57,8 @@ class openssl_context {
   ~openssl_context() = default;
 
   /// The same, for one client that takes up `session` with the host that it is with. A session that the server does not
-  /// want, or an empty one, makes a full handshake.
+  /// want, an empty one, or one of a context that was made apart from this, whose trust may be another, makes a full
+  /// handshake.
   [[nodiscard]] openssl_context resuming(openssl_session session) const {
     openssl_context other(*this);
     other.session_ = std::move(session);
@@ -65,7 +66,8 @@ class openssl_context {
   }
 
   /// An engine for a client of `host`, a name or an address (brackets and a final dot are allowed). Errors: a host that
-  /// nobody can have a certificate for. Throws std::bad_alloc.
+  /// nobody can have a certificate for, such as one with other characters than letters, digits, "-", "_" and ".", or
+  /// with a dot in front. Throws std::bad_alloc.
   [[nodiscard]] result<openssl_engine, tls_error> client_engine(const std::string& host) const {
     const detail::openssl_use use;
     detail::openssl_ptr<SSL> ssl(detail::openssl_made(SSL_new(held_.get())));
