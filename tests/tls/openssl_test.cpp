@@ -6,6 +6,7 @@
 #include <coflow/net.hpp>
 #include <coflow/tls/openssl.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/openssl_ends.hpp"
@@ -95,14 +96,19 @@ task<> over_itself() {
 }
 TEST_CASE("TLS goes over TLS", "[openssl]") { drive(over_itself()); }
 
-task<> over_tcp() {
+task<std::pair<coflow::tcp_flow, coflow::tcp_flow>> tcp_pair() {
   auto listener = coflow::tcp_listener::bind("127.0.0.1", 0);
   REQUIRE(listener);
   auto from = co_await coflow::tcp_connect(listener->local_endpoint());
   REQUIRE(from);
   auto to = co_await listener->accept();
   REQUIRE(to);
-  co_await over(any_pair(std::move(*from), std::move(*to)), 3'000'000);
+  std::pair<coflow::tcp_flow, coflow::tcp_flow> both(std::move(*from), std::move(*to));
+  co_return std::move(both);
+}
+task<> over_tcp() {
+  auto below = co_await tcp_pair();
+  co_await over(any_pair(std::move(below.first), std::move(below.second)), 3'000'000);
 }
 TEST_CASE("TLS goes over TCP", "[openssl]") {
   coflow::event_loop loop;
@@ -126,16 +132,11 @@ task<> refused_client(coflow::tcp_flow below, const openssl_context* of_client, 
 task<> refuse_over_tcp() {
   const openssl_context of_client = client();
   const openssl_context strict = server(openssl_options().trust(cast().trusted.pem()).require_client_certificate());
-  auto listener = coflow::tcp_listener::bind("127.0.0.1", 0);
-  REQUIRE(listener);
-  auto from = co_await coflow::tcp_connect(listener->local_endpoint());
-  REQUIRE(from);
-  auto to = co_await listener->accept();
-  REQUIRE(to);
+  auto below = co_await tcp_pair();
   std::error_code learnt;
   task_scope scope;
-  start(scope, refused_client(std::move(*from), &of_client, &learnt));
-  const auto refused = co_await coflow::tls_server(strict, std::move(*to));
+  start(scope, refused_client(std::move(below.first), &of_client, &learnt));
+  const auto refused = co_await coflow::tls_server(strict, std::move(below.second));
   REQUIRE(!refused);
   CHECK(refused.error() == tls_condition::certificate_missing);
   const result<void> joined = co_await scope.join();
